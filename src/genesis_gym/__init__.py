@@ -1,0 +1,63 @@
+"""Batched Gymnasium environments on the Genesis physics simulator.
+
+Importing this package registers the environments and costs nothing more: Genesis and torch, which take
+seconds, are imported when the first environment is made.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from genesis_gym.errors import GenesisGymError
+from genesis_gym.registration import register_environments
+
+if TYPE_CHECKING:
+    from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
+    from genesis_gym.adapters.single import GenesisGymWrapper, ReachingEnv
+    from genesis_gym.adapters.vector import GenesisVectorEnv
+    from genesis_gym.core.env import BatchedEnv, StepResult
+    from genesis_gym.robots import RobotSpec
+    from genesis_gym.tasks import Reach, Task
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "BatchedEnv": "genesis_gym.core.env",
+    "StepResult": "genesis_gym.core.env",
+    "GenesisGymWrapper": "genesis_gym.adapters.single",
+    "ReachingEnv": "genesis_gym.adapters.single",
+    "GenesisVectorEnv": "genesis_gym.adapters.vector",
+    "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
+    "Task": "genesis_gym.tasks",
+    "Reach": "genesis_gym.tasks",
+    "RobotSpec": "genesis_gym.robots",
+}
+
+__all__ = [
+    "BatchedEnv",
+    "GenesisGymError",
+    "GenesisGymWrapper",
+    "GenesisSb3VecEnv",
+    "GenesisVectorEnv",
+    "Reach",
+    "ReachingEnv",
+    "RobotSpec",
+    "StepResult",
+    "Task",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public classes on first use (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+register_environments()

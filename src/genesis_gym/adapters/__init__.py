@@ -1,0 +1,1 @@
+"""Thin faces of the batched core, each in the convention of the library that it serves."""

@@ -1,0 +1,129 @@
+"""What happens when a row's episode ends: one piece of code for every adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from gymnasium.vector import AutoresetMode
+
+from genesis_gym.core import BatchedEnv
+from genesis_gym.errors import NotResetError
+
+Metrics = dict[str, torch.Tensor]
+
+
+class Transition(NamedTuple):
+    """A step of every row, autoreset included.
+
+    Attributes:
+        observation: What the policy acts on next, `(num_envs, observation_dim)`.
+        reward: `(num_envs,)`.
+        terminated: bool `(num_envs,)`.
+        truncated: bool `(num_envs,)`.
+        metrics: Metrics of the state that `observation` shows.
+        reset: bool `(num_envs,)`: rows that ended and were reset within this very step.
+        final_observation: The true last observation of the rows in `reset`; elsewhere as `observation`.
+        final_metrics: The metrics that belong to `final_observation`.
+    """
+
+    observation: torch.Tensor
+    reward: torch.Tensor
+    terminated: torch.Tensor
+    truncated: torch.Tensor
+    metrics: Metrics
+    reset: torch.Tensor
+    final_observation: torch.Tensor
+    final_metrics: Metrics
+
+
+class Autoreset:
+    """Steps a `BatchedEnv` under one of Gymnasium's autoreset modes."""
+
+    def __init__(self, env: BatchedEnv, mode: AutoresetMode) -> None:
+        self._env = env
+        self._mode = mode
+        self._ended = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)
+
+    def reset(
+        self, rows: torch.Tensor | None = None, seed: int | Sequence[int | None] | None = None
+    ) -> tuple[torch.Tensor, Metrics]:
+        """Reset rows by hand; see `BatchedEnv.reset`."""
+        result = self._env.reset(rows, seed=seed)
+        self._ended = torch.zeros_like(self._ended) if rows is None else self._ended & ~rows.to(self._ended)
+        return result
+
+    def step(self, action: torch.Tensor) -> Transition:
+        """Step every row and reset those whose turn it is.
+
+        Args:
+            action: float `(num_envs, action_dim)`.
+
+        Returns:
+            The transition.
+
+        Raises:
+            NotResetError: In DISABLED mode, a row has ended and was not reset.
+        """
+        if self._mode is AutoresetMode.SAME_STEP:
+            return self._same_step(action)
+        if self._mode is AutoresetMode.NEXT_STEP:
+            return self._next_step(action)
+        return self._disabled(action)
+
+    def _same_step(self, action: torch.Tensor) -> Transition:
+        last = self._env.step(action)
+        ended = last.terminated | last.truncated
+        observation, metrics = last.observation, last.metrics
+        if bool(ended.any()):
+            observation, metrics = self._env.reset(ended)
+            metrics = {name: _choose(ended, metrics[name], value) for name, value in last.metrics.items()}
+        return Transition(
+            observation,
+            last.reward,
+            last.terminated,
+            last.truncated,
+            metrics,
+            ended,
+            last.observation,
+            last.metrics,
+        )
+
+    def _next_step(self, action: torch.Tensor) -> Transition:
+        """Rows that ended a step ago are reset now and their action is ignored.
+
+        The scene steps all rows or none, so those rows take a step too, which nobody sees.
+        """
+        pending = self._ended
+        if not bool(pending.any()):
+            return self._plain(action)
+        if action.shape[:1] == pending.shape:
+            action = torch.where(pending[:, None], 0.0, action)
+        last = self._env.step(action)
+        observation, metrics = self._env.reset(pending)
+        metrics = {name: _choose(pending, metrics[name], value) for name, value in last.metrics.items()}
+        reward = torch.where(pending, 0.0, last.reward)
+        terminated, truncated = last.terminated & ~pending, last.truncated & ~pending
+        self._ended = terminated | truncated
+        nothing = torch.zeros_like(pending)
+        return Transition(observation, reward, terminated, truncated, metrics, nothing, observation, metrics)
+
+    def _disabled(self, action: torch.Tensor) -> Transition:
+        if bool(self._ended.any()):
+            rows = self._ended.nonzero().flatten().tolist()
+            raise NotResetError(
+                f"step() was called while rows {rows[:10]} have ended; with autoreset_mode=DISABLED reset them "
+                "by reset(options={'reset_mask': mask})"
+            )
+        return self._plain(action)
+
+    def _plain(self, action: torch.Tensor) -> Transition:
+        last = self._env.step(action)
+        self._ended = last.terminated | last.truncated
+        nothing = torch.zeros_like(self._ended)
+        return Transition(*last, reset=nothing, final_observation=last.observation, final_metrics=last.metrics)
+
+
+def _choose(rows: torch.Tensor, there: torch.Tensor, elsewhere: torch.Tensor) -> torch.Tensor:
+    return torch.where(rows, there, elsewhere)

@@ -1,0 +1,339 @@
+"""The batched environment that every adapter is a thin face of.
+
+It reads in the order in which data flows: an action is checked, the controller commands the robot, the scene
+steps, the task evaluates, rewards and observes. It never resets a row by itself: adapters do.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+
+from genesis_gym.controllers import CONTROLLERS, make_controller
+from genesis_gym.errors import (
+    ActionError,
+    ArgumentError,
+    ClosedError,
+    NotResetError,
+    check_choice,
+    check_positive_int,
+)
+from genesis_gym.robots import Robot, RobotSpec, find_robot
+from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.tasks import Task, find_task
+from genesis_gym.tasks.scenes import SCENES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+#: Every observation lies in [-OBSERVATION_BOUND, OBSERVATION_BOUND], in its own units; what exceeds is clipped.
+OBSERVATION_BOUND = 20.0
+
+#: Seconds of one physics step, and physics steps in one control step (50 Hz control).
+SIM_DT = 0.01
+DECIMATION = 2
+
+
+class StepResult(NamedTuple):
+    """What one control step gives, for every row.
+
+    Attributes:
+        observation: float32 `(num_envs, observation_dim)`, of the state just reached.
+        reward: float32 `(num_envs,)`.
+        terminated: bool `(num_envs,)`: success or failure.
+        truncated: bool `(num_envs,)`: the clock ran out, or the row is faulty; never together with terminated.
+        metrics: Name → `(num_envs,)`: `is_success`, `fault`, the task's metrics, and `reward/<term>`.
+    """
+
+    observation: torch.Tensor
+    reward: torch.Tensor
+    terminated: torch.Tensor
+    truncated: torch.Tensor
+    metrics: dict[str, torch.Tensor]
+
+
+class BatchedEnv:
+    """A task and a robot in `num_envs` rows of one Genesis scene.
+
+    No tensor that a method returns is changed by a later call.
+
+    Attributes:
+        num_envs: Rows.
+        task: The task.
+        robot: The robot.
+        simulation: Owner of the Genesis scene.
+        device: Where tensors live.
+        control_dt: Seconds of one control step.
+        max_episode_steps: Control steps after which an episode is truncated; None for never.
+        action_dim: Numbers in one row's action.
+        observation_dim: Numbers in one row's observation.
+        observation_layout: Name of each part of an observation → its place.
+        fault_counts: Faults of each row since it was made, int64 `(num_envs,)`.
+    """
+
+    def __init__(
+        self,
+        task: str | Task = "reach",
+        *,
+        num_envs: int = 1,
+        robot: str | RobotSpec = "franka",
+        scene_type: str = "empty",
+        control_mode: str = "joint_delta",
+        max_episode_steps: int | None = None,
+        backend: str = "auto",
+        show_viewer: bool = False,
+        camera_rows: Sequence[int] = (),
+    ) -> None:
+        """Build the scene.
+
+        Args:
+            task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
+            num_envs: Rows, at least 1.
+            robot: A name in `genesis_gym.robots.ROBOTS`, or a `RobotSpec`.
+            scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
+            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
+            max_episode_steps: Control steps after which an episode is truncated; None for never.
+            backend: One of `genesis_gym.runtime.BACKENDS`.
+            show_viewer: Open Genesis's viewer.
+            camera_rows: Rows that `render` shows.
+
+        Raises:
+            ArgumentError: An argument has a value that is not allowed.
+            MissingDependencyError: A system library or, for the viewer, a display is missing.
+        """
+        check_positive_int("num_envs", num_envs)
+        if max_episode_steps is not None:
+            check_positive_int("max_episode_steps", max_episode_steps)
+        check_choice("scene_type", scene_type, SCENES)
+        check_choice("control_mode", control_mode, CONTROLLERS)
+        spec = find_robot(robot)
+        self.task = find_task(task)
+        self.num_envs = num_envs
+        self.max_episode_steps = max_episode_steps
+        self.control_dt = SIM_DT * DECIMATION
+
+        # Genesis solves a scene of a single row by other code, whose results differ in the last bits. A second
+        # row costs 5 % and makes a single environment equal a row of any batch, bit for bit.
+        rows = max(2, num_envs)
+        self.simulation = Simulation(
+            num_rows=rows, dt=SIM_DT, backend=backend, show_viewer=show_viewer, camera_rows=camera_rows
+        )
+        self.device = self.simulation.device
+        SCENES[scene_type](self.simulation)
+        entity = spec.add_to(self.simulation)
+        self.task.build(self.simulation)
+        self.simulation.build()
+        self.robot = Robot(spec, entity, self.simulation)
+        self.robot.go_home()
+        self.simulation.set_initial_state()
+        self._controller = make_controller(control_mode, self.robot, self.control_dt)
+        self.task.start(self.robot, self.simulation)
+
+        self._random = RowRandom(rows, self.device)
+        self._all_rows = torch.ones(rows, dtype=torch.bool, device=self.device)
+        self._random.seed(self._row_seeds(secrets.randbits(62)), self._all_rows)
+        self._clock = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        self._faulty = torch.zeros(rows, dtype=torch.bool, device=self.device)
+        self._fault_counts = torch.zeros(rows, dtype=torch.int64, device=self.device)
+        self._started = False
+        self._closed = False
+
+        parts = self.task.observation()
+        ends = torch.tensor([0, *(part.shape[-1] for part in parts.values())]).cumsum(0).tolist()
+        self.observation_layout = {
+            name: slice(start, end) for name, start, end in zip(parts, ends, ends[1:], strict=False)
+        }
+        self.observation_dim: int = ends[-1]
+        self.action_dim = self._controller.action_dim
+        self._observation = torch.zeros(rows, self.observation_dim, device=self.device)
+
+    @property
+    def fault_counts(self) -> torch.Tensor:
+        """Faults of each row since it was made, int64 `(num_envs,)`."""
+        return self._fault_counts[: self.num_envs].clone()
+
+    def reset(
+        self, rows: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Begin a new episode in some rows; the others are left as they are.
+
+        Args:
+            rows: bool mask `(num_envs,)`; None for all rows.
+            seed: An int seeds row i with `seed + i`; a sequence seeds each row, or with None leaves it to its
+                next episode; None leaves all. Rows outside the mask are not seeded.
+
+        Returns:
+            Observation of every row, float32 `(num_envs, observation_dim)`, and the metrics.
+
+        Raises:
+            ArgumentError: The mask or the seed has a wrong shape, dtype or value.
+            NotResetError: Only some rows are reset and the environment never was as a whole.
+            ClosedError: The environment is closed.
+        """
+        self._require_open("reset()")
+        mask = self._all_rows if rows is None else self._row_mask(rows)
+        if seed is not None:
+            self._random.seed(self._row_seeds(seed), mask & self._rows_with_seed(seed))
+        self._random.next_episode(mask)
+
+        self.simulation.reset(mask)
+        self.robot.hold_gripper_open()
+        self.task.reset(mask, self._random)
+        self.robot.update()
+        self._controller.reset(mask)
+        self._clock = torch.where(mask, 0, self._clock)
+        self._faulty = self._faulty & ~mask
+        self._started = True
+
+        evaluation = self.task.evaluate()
+        reward_terms = self.task.reward(evaluation, torch.zeros(len(mask), self.action_dim, device=self.device))
+        self._observation = torch.where(mask[:, None], self._observe(), self._observation)
+        zero = torch.zeros(len(mask), device=self.device)
+        metrics = self._metrics(evaluation, dict.fromkeys(reward_terms, zero), self._faulty)
+        return self._observation[: self.num_envs].clone(), metrics
+
+    def step(self, action: torch.Tensor) -> StepResult:
+        """Take one control step in every row.
+
+        An action outside [-1, 1] is clipped. A row with a non-finite action or state is faulty: it is truncated
+        with its last good observation and zero reward, and stays so until it is reset. Its neighbours do not
+        change by a bit.
+
+        Args:
+            action: float `(num_envs, action_dim)`.
+
+        Returns:
+            The result for every row.
+
+        Raises:
+            ActionError: The action has the wrong shape or dtype.
+            NotResetError: `reset` was not called.
+            ClosedError: The environment is closed.
+        """
+        self._require_open("step()")
+        if not self._started:
+            raise NotResetError("step() was called before reset(); call reset() first")
+        action, faulty = self._check_action(action)
+
+        self._controller.apply(action)
+        for _ in range(DECIMATION):
+            faulty = faulty | self.simulation.step()
+        faulty = faulty | self.simulation.faulty_rows()
+        self._clock = self._clock + 1
+        self.robot.update()
+
+        evaluation = self.task.evaluate()
+        reward_terms = self.task.reward(evaluation, action)
+        reward = torch.stack([torch.zeros_like(self._clock, dtype=torch.float32), *reward_terms.values()]).sum(0)
+        observation = self._observe()
+
+        faulty = faulty | ~torch.isfinite(observation.sum(-1) + reward)
+        self._fault_counts = self._fault_counts + (faulty & ~self._faulty)
+        self._faulty = self._faulty | faulty
+        reward = torch.where(self._faulty, 0.0, reward)
+        self._observation = torch.where(self._faulty[:, None], self._observation, observation)
+
+        ended = evaluation.get("success", self._faulty) | evaluation.get("fail", self._faulty)
+        terminated = ended & ~self._faulty
+        truncated = self._faulty.clone()
+        if self.max_episode_steps is not None:
+            truncated = truncated | ((self._clock >= self.max_episode_steps) & ~terminated)
+
+        n = self.num_envs
+        return StepResult(
+            self._observation[:n].clone(),
+            reward[:n],
+            terminated[:n],
+            truncated[:n],
+            self._metrics(evaluation, reward_terms, self._faulty),
+        )
+
+    def render(self) -> NDArray[np.uint8]:
+        """Draw the camera's rows as they are now.
+
+        Returns:
+            uint8 `(camera rows, height, width, 3)`.
+
+        Raises:
+            NotResetError: `reset` was not called.
+            ClosedError: The environment is closed.
+        """
+        self._require_open("render()")
+        if not self._started:
+            raise NotResetError("render() was called before reset(); call reset() first")
+        return self.simulation.render()
+
+    def close(self) -> None:
+        """Free the scene. Other environments of the process live on. Closing twice is allowed."""
+        if not self._closed:
+            self._closed = True
+            self.simulation.close()
+
+    def _observe(self) -> torch.Tensor:
+        """Join the parts of the observation; NaN passes through for `step` to see, infinity does not fit."""
+        observation = torch.cat(list(self.task.observation().values()), dim=-1)
+        return torch.where(
+            observation.isinf(), torch.nan, observation.clamp(-OBSERVATION_BOUND, OBSERVATION_BOUND)
+        )
+
+    def _metrics(
+        self, evaluation: dict[str, torch.Tensor], reward_terms: dict[str, torch.Tensor], faulty: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Everything about a step that is for people: fresh tensors, zero where the row is faulty."""
+        measured = {name: value for name, value in evaluation.items() if name not in ("success", "fail")}
+        measured.update({f"reward/{name}": term for name, term in reward_terms.items()})
+        metrics = {name: torch.where(faulty, 0.0, value) for name, value in measured.items()}
+        metrics["is_success"] = evaluation.get("success", torch.zeros_like(faulty)) & ~faulty
+        metrics["fault"] = faulty.clone()
+        return {name: value[: self.num_envs] for name, value in metrics.items()}
+
+    def _check_action(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give the action that is safe to take in every row, and the rows whose own was not finite."""
+        if not isinstance(action, torch.Tensor) or not action.is_floating_point():
+            given = action.dtype if isinstance(action, torch.Tensor) else type(action).__name__
+            raise ActionError(f"action has type {given}; it must be a floating-point tensor")
+        if action.shape != (self.num_envs, self.action_dim):
+            raise ActionError(
+                f"action has shape {tuple(action.shape)}; it must be (num_envs, action_dim) = "
+                f"({self.num_envs}, {self.action_dim})"
+            )
+        action = self._pad(action.to(self.device, torch.float32))
+        finite = torch.isfinite(action.sum(-1))
+        return torch.where(finite[:, None], action, 0.0).clamp(-1.0, 1.0), ~finite
+
+    def _row_mask(self, rows: torch.Tensor) -> torch.Tensor:
+        if rows.dtype != torch.bool or rows.shape != (self.num_envs,):
+            raise ArgumentError(
+                f"rows has dtype {rows.dtype} and shape {tuple(rows.shape)}; "
+                f"it must be a bool mask of shape ({self.num_envs},)"
+            )
+        if not self._started:
+            raise NotResetError("reset() of some rows was called before reset() of all; call reset() first")
+        return self._pad(rows.to(self.device))
+
+    def _row_seeds(self, seed: int | Sequence[int | None]) -> torch.Tensor:
+        """One int64 for each row of the scene; 0 stands where the sequence has None."""
+        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else list(seed)
+        if len(seeds) != self.num_envs:
+            raise ArgumentError(f"seed has {len(seeds)} entries; it must have num_envs={self.num_envs}")
+        for s in seeds:
+            if s is not None and (not isinstance(s, int) or isinstance(s, bool) or not 0 <= s < 2**63):
+                raise ArgumentError(f"seed={s!r} is not allowed; it must be an integer from 0 to 2**63 - 1")
+        return self._pad(torch.tensor([s or 0 for s in seeds], dtype=torch.int64, device=self.device))
+
+    def _rows_with_seed(self, seed: int | Sequence[int | None]) -> torch.Tensor:
+        if isinstance(seed, int):
+            return self._all_rows
+        return self._pad(torch.tensor([s is not None for s in seed], device=self.device))
+
+    def _pad(self, rows: torch.Tensor) -> torch.Tensor:
+        """Repeat a single environment's row for the second row of its scene."""
+        return torch.cat([rows, rows]) if self.num_envs == 1 else rows
+
+    def _require_open(self, method: str) -> None:
+        if self._closed:
+            raise ClosedError(f"{method} was called on a closed environment; make a new one")

@@ -1,0 +1,69 @@
+"""Errors that a user can correct: one line that names what was given and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+import gymnasium
+
+
+class GenesisGymError(Exception):
+    """Base of every error raised on purpose by genesis-gym."""
+
+
+class ArgumentError(GenesisGymError, ValueError):
+    """An argument has a value that is not allowed."""
+
+
+class ActionError(GenesisGymError, ValueError):
+    """An action has the wrong shape or dtype."""
+
+
+class NotResetError(GenesisGymError, gymnasium.error.ResetNeeded):
+    """`step` or `render` was called before `reset`."""
+
+
+class ClosedError(GenesisGymError, gymnasium.error.ClosedEnvironmentError):
+    """A closed environment was used."""
+
+
+class MissingDependencyError(GenesisGymError, RuntimeError):
+    """A system library, a display or an optional package is missing."""
+
+
+class RunFolderError(GenesisGymError, ValueError):
+    """A run folder cannot be read or created."""
+
+
+def check_choice(name: str, given: object, allowed: Iterable[str]) -> None:
+    """Refuse a value that is not one of the allowed names.
+
+    Args:
+        name: What the argument is called where the user wrote it.
+        given: The value given.
+        allowed: The names allowed.
+
+    Raises:
+        ArgumentError: `given` is not among `allowed`; the nearest name is suggested.
+    """
+    names = list(allowed)
+    if given in names:
+        return
+    near = difflib.get_close_matches(str(given), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise ArgumentError(f"{name}={given!r} is not known{hint}; allowed: {', '.join(map(repr, names))}")
+
+
+def check_positive_int(name: str, given: object) -> None:
+    """Refuse anything but an integer of at least 1.
+
+    Args:
+        name: What the argument is called where the user wrote it.
+        given: The value given.
+
+    Raises:
+        ArgumentError: `given` is no integer or is below 1.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ArgumentError(f"{name}={given!r} is not allowed; it must be an integer of at least 1")

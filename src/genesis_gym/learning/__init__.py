@@ -1,0 +1,1 @@
+"""Training, evaluation and what they leave behind. Nothing here knows physics."""

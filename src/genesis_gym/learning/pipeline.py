@@ -1,0 +1,109 @@
+"""One training run from an empty folder to a report: build, train, evaluate, draw, film."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+from rich.console import Console
+
+from genesis_gym.core import BatchedEnv
+from genesis_gym.core.make import make_core
+from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
+from genesis_gym.learning.policy import Act, deterministic
+from genesis_gym.learning.progress import TrainingProgress, announced
+from genesis_gym.learning.runs import EVALUATION_FILE, VIDEO_FILE, write_json
+from genesis_gym.learning.train import train, write_learning_curve
+from genesis_gym.runtime import describe_device, kernel_cache_is_cold, start
+
+EVALUATION_EPISODES = 100
+VIDEO_EPISODES = 6
+
+
+@dataclass
+class Report:
+    """What a run did.
+
+    Attributes:
+        folder: The run folder.
+        device: The device in words.
+        evaluation: Figures over fresh deterministic episodes.
+        seconds: Phase → wall-clock seconds, in order; `import` counts from the start of the process.
+        solved_seconds: Wall-clock seconds from the start of the process to the end of the evaluation.
+    """
+
+    folder: Path
+    device: str
+    evaluation: EvaluationResult
+    seconds: dict[str, float] = field(default_factory=dict)
+    solved_seconds: float = 0.0
+
+    @property
+    def files(self) -> list[str]:
+        """Names of the files and folders in the run folder."""
+        return sorted(path.name for path in self.folder.iterdir())
+
+
+def run_pipeline(
+    config: TrainConfig, folder: Path, console: Console, *, backend: str = "auto", video: bool = False
+) -> Report:
+    """Train what a config describes, evaluate the result in the same scene, and write everything down.
+
+    Args:
+        config: The config.
+        folder: A new, empty folder.
+        console: Where progress is shown.
+        backend: One of `genesis_gym.runtime.BACKENDS`.
+        video: Film the policy into an MP4.
+
+    Returns:
+        The report; `evaluation.json` holds the same figures.
+    """
+    born = psutil.Process(os.getpid()).create_time()
+    seconds: dict[str, float] = {}
+
+    def lap(name: str) -> None:
+        seconds[name] = round(time.time() - born - sum(seconds.values()), 2)
+
+    start(backend)
+    lap("import")
+    with announced(console, _building(config)):
+        env = make_core(config.env, config.num_envs, backend=backend, camera_rows=[0] if video else ())
+    lap("build")
+    try:
+        model = train(config, env, folder, callbacks=[TrainingProgress(console, config.timesteps)])
+        act = deterministic(model.policy)
+        lap("training")
+        evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
+        lap("evaluation")
+        report = Report(folder, describe_device(), evaluation, seconds, round(sum(seconds.values()), 2))
+        write_learning_curve(folder)
+        if video:
+            _film(env, act, folder, console)
+        lap("pictures")
+    finally:
+        env.close()
+    write_json(folder / EVALUATION_FILE, {**dataclasses.asdict(evaluation), "seconds": seconds})
+    return report
+
+
+def _building(config: TrainConfig) -> str:
+    title = f"Building {config.num_envs} rows of {config.env}"
+    if kernel_cache_is_cold():
+        title += ", compiling Genesis's kernels for the first time (a minute or more; kept for later runs)"
+    return title
+
+
+def _film(env: BatchedEnv, act: Act, folder: Path, console: Console) -> None:
+    try:
+        from genesis_gym.learning.video import record_video
+    except ImportError as error:
+        console.print(f"No video: {error}; pip install 'genesis-gym[video]' brings it")
+        return
+    with announced(console, "Filming the policy"):
+        record_video(env, act, folder / VIDEO_FILE, VIDEO_EPISODES, EVALUATION_SEED)

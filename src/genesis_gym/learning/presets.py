@@ -1,0 +1,173 @@
+"""Hyperparameters of each algorithm, as named presets.
+
+`default` is tuned for the batched scene on a 2-core CPU; `guide` holds the numbers of the training guide.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+
+class Hyperparameters(BaseModel):
+    """What every algorithm has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    learning_rate: PositiveFloat = 3e-4
+    batch_size: PositiveInt = 256
+    gamma: float = Field(default=0.99, ge=0.0, le=1.0)
+    net_arch: tuple[PositiveInt, ...] = (64, 64)
+
+
+class PPOHyperparameters(Hyperparameters):
+    """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments."""
+
+    n_steps: PositiveInt = 2048
+    n_epochs: PositiveInt = 10
+    gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
+    clip_range: PositiveFloat = 0.2
+    ent_coef: float = Field(default=0.0, ge=0.0)
+    vf_coef: float = Field(default=0.5, ge=0.0)
+    log_std_init: float = 0.0
+
+
+class OffPolicyHyperparameters(Hyperparameters):
+    """What SAC and TD3 share."""
+
+    buffer_size: PositiveInt = 100_000
+    learning_starts: int = Field(default=10_000, ge=0)
+    tau: float = Field(default=0.005, gt=0.0, le=1.0)
+    train_freq: PositiveInt = 1
+    gradient_steps: int = Field(default=1, ge=-1)
+
+
+class SACHyperparameters(OffPolicyHyperparameters):
+    """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments."""
+
+    net_arch: tuple[PositiveInt, ...] = (256, 256)
+    target_update_interval: PositiveInt = 1
+    target_entropy: Literal["auto"] | float = "auto"
+
+
+class TD3Hyperparameters(OffPolicyHyperparameters):
+    """Twin Delayed DDPG, as `stable_baselines3.TD3` names its arguments.
+
+    `action_noise_std` is the standard deviation of Gaussian exploration noise; 0 is SB3's default of none.
+    """
+
+    net_arch: tuple[PositiveInt, ...] = (400, 300)
+    policy_delay: PositiveInt = 2
+    target_policy_noise: float = Field(default=0.2, ge=0.0)
+    target_noise_clip: float = Field(default=0.5, ge=0.0)
+    action_noise_std: float = Field(default=0.0, ge=0.0)
+
+
+class Preset(BaseModel):
+    """A way to train: how many rows, how many steps, and the hyperparameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    num_envs: PositiveInt
+    timesteps: PositiveInt
+    hyperparameters: PPOHyperparameters | SACHyperparameters | TD3Hyperparameters
+
+
+#: Algorithm → preset name → preset.
+PRESETS: dict[str, dict[str, Preset]] = {
+    "PPO": {
+        "default": Preset(
+            num_envs=256,
+            timesteps=250_000,
+            hyperparameters=PPOHyperparameters(
+                learning_rate=2e-3,
+                n_steps=16,
+                batch_size=1024,
+                n_epochs=5,
+                gamma=0.95,
+                gae_lambda=0.9,
+                log_std_init=-0.7,
+            ),
+        ),
+        "guide": Preset(
+            num_envs=1,
+            timesteps=500_000,
+            hyperparameters=PPOHyperparameters(
+                learning_rate=3e-4,
+                n_steps=2048,
+                batch_size=64,
+                n_epochs=10,
+                gamma=0.99,
+                gae_lambda=0.95,
+                clip_range=0.2,
+                ent_coef=0.01,
+                vf_coef=0.5,
+            ),
+        ),
+    },
+    "SAC": {
+        "default": Preset(
+            num_envs=64,
+            timesteps=100_000,
+            hyperparameters=SACHyperparameters(
+                learning_rate=1e-3,
+                batch_size=512,
+                gamma=0.95,
+                net_arch=(128, 128),
+                learning_starts=5_000,
+                gradient_steps=8,
+                tau=0.02,
+            ),
+        ),
+        "guide": Preset(
+            num_envs=1,
+            timesteps=500_000,
+            hyperparameters=SACHyperparameters(
+                learning_rate=3e-4,
+                buffer_size=100_000,
+                learning_starts=10_000,
+                batch_size=256,
+                tau=0.005,
+                gamma=0.99,
+                train_freq=1,
+                gradient_steps=1,
+                target_update_interval=1,
+                target_entropy="auto",
+            ),
+        ),
+    },
+    "TD3": {
+        "default": Preset(
+            num_envs=64,
+            timesteps=100_000,
+            hyperparameters=TD3Hyperparameters(
+                learning_rate=1e-3,
+                batch_size=512,
+                gamma=0.95,
+                net_arch=(128, 128),
+                learning_starts=5_000,
+                gradient_steps=8,
+                tau=0.02,
+                action_noise_std=0.3,
+            ),
+        ),
+        "guide": Preset(
+            num_envs=1,
+            timesteps=500_000,
+            hyperparameters=TD3Hyperparameters(
+                learning_rate=1e-3,
+                buffer_size=100_000,
+                learning_starts=25_000,
+                batch_size=100,
+                tau=0.005,
+                gamma=0.99,
+                train_freq=1,
+                gradient_steps=-1,
+                policy_delay=2,
+                target_policy_noise=0.2,
+                target_noise_clip=0.5,
+            ),
+        ),
+    },
+}

@@ -1,0 +1,97 @@
+"""Run folders: what a training run leaves behind, and how it is read back.
+
+Nothing here unpickles: a policy is tensors (safetensors) and a validated JSON config. `model.zip`, written for
+people who go on with SB3 by hand, is never read.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from genesis_gym.errors import ArgumentError, RunFolderError
+from genesis_gym.learning.config import TrainConfig, parse_config
+
+CONFIG_FILE = "config.json"
+POLICY_FILE = "policy.safetensors"
+SB3_FILE = "model.zip"
+PROGRESS_FILE = "progress.csv"
+CURVE_FILE = "learning_curve.png"
+EVALUATION_FILE = "evaluation.json"
+VIDEO_FILE = "policy.mp4"
+
+
+def new_run_folder(out: Path | None, stem: str) -> Path:
+    """Create the folder of a new run.
+
+    Args:
+        out: Where; it must not exist. None for a fresh name below `runs/`.
+        stem: Beginning of the fresh name.
+
+    Returns:
+        The folder.
+
+    Raises:
+        RunFolderError: It exists or cannot be created.
+    """
+    folder = out or Path("runs") / f"{stem}-{datetime.now():%Y%m%d-%H%M%S-%f}"
+    if folder.exists() or folder.is_symlink():
+        raise RunFolderError(f"--out {folder} exists already; name a folder that does not exist")
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise RunFolderError(f"--out {folder} cannot be created: {error.strerror}") from error
+    return folder
+
+
+def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
+    """Write a file whole or not at all: under another name first, flushed, then renamed.
+
+    Args:
+        path: The file.
+        write: Called with the temporary path, which keeps the suffix of `path`.
+    """
+    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON, whole or not at all.
+
+    Args:
+        path: The file.
+        data: What to write.
+    """
+    write_whole(path, lambda file: file.write_text(json.dumps(data, indent=2) + "\n"))
+
+
+def read_config(folder: Path) -> TrainConfig:
+    """Read the config of a run.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The config.
+
+    Raises:
+        RunFolderError: It is no run folder, or its config cannot be read.
+    """
+    path = folder / CONFIG_FILE
+    if not path.is_file():
+        raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG_FILE}")
+    try:
+        return parse_config(json.loads(path.read_text()), str(path))
+    except (OSError, ValueError, RecursionError) as error:
+        detail = str(error) if isinstance(error, ArgumentError) else f"{path} cannot be read: {error}"
+        raise RunFolderError(detail) from error

@@ -1,0 +1,67 @@
+"""Training an SB3 algorithm on a batched scene, into a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.vec_env import VecMonitor
+
+from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
+from genesis_gym.core import BatchedEnv
+from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.plots import plot_learning_curve
+from genesis_gym.learning.policy import make_model, save_policy
+from genesis_gym.learning.runs import CONFIG_FILE, CURVE_FILE, PROGRESS_FILE, write_json, write_whole
+
+
+class RewardTerms(BaseCallback):
+    """Logs the mean of each reward term over the rows, once for each rollout."""
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        infos = self.locals["infos"]
+        for name in infos[0]:
+            if name.startswith("reward/"):
+                self.logger.record(name, float(np.mean([info[name] for info in infos])))
+
+
+def train(
+    config: TrainConfig, env: BatchedEnv, folder: Path, callbacks: Sequence[BaseCallback] = ()
+) -> BaseAlgorithm:
+    """Train what a config describes and write the run folder.
+
+    Args:
+        config: The config.
+        env: The environment, with `config.num_envs` rows.
+        folder: A new, empty folder.
+        callbacks: Further SB3 callbacks, such as a progress bar.
+
+    Returns:
+        The trained model. The folder holds the config, the policy, TensorBoard and CSV logs.
+    """
+    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+    vec_env = VecMonitor(GenesisSb3VecEnv(env))
+    vec_env.seed(config.seed)
+    model = make_model(config, vec_env, env.device)
+    model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
+    model.learn(config.timesteps, callback=[RewardTerms(), *callbacks])
+    model.logger.dump(model.num_timesteps)
+    model.logger.close()
+    save_policy(model, folder)
+    return model
+
+
+def write_learning_curve(folder: Path) -> None:
+    """Draw the learning curve of a run from its CSV log.
+
+    Args:
+        folder: The run folder.
+    """
+    write_whole(folder / CURVE_FILE, lambda path: plot_learning_curve(folder / PROGRESS_FILE, path))

@@ -1,0 +1,148 @@
+"""What a robot is, and the live robot in a scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genesis_gym.runtime import Simulation
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobotSpec:
+    """Declaration of a robot arm. Gains, force limits and joint limits are those of the asset file.
+
+    Attributes:
+        name: What `robot_type` calls it.
+        asset: MJCF or URDF file; a relative path is looked up in Genesis's assets.
+        joints: Actuated arm joints, in the order of the action.
+        home: Position of `joints` at reset, in rad.
+        velocity_limits: Greatest speed of `joints`, in rad/s.
+        end_effector: Link that carries the tool.
+        tool_offset: Tool centre in the end-effector's frame, in metres.
+        gripper_joints: Finger joints; empty without a gripper.
+        gripper_open: Position of the open fingers, in metres.
+    """
+
+    name: str
+    asset: str
+    joints: tuple[str, ...]
+    home: tuple[float, ...]
+    velocity_limits: tuple[float, ...]
+    end_effector: str
+    tool_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    gripper_joints: tuple[str, ...] = ()
+    gripper_open: float = 0.0
+
+    def add_to(self, simulation: Simulation) -> Any:
+        """Add this robot to a scene that is not built yet.
+
+        Args:
+            simulation: The scene's owner.
+
+        Returns:
+            The Genesis entity.
+        """
+        import genesis as gs
+
+        if self.asset.endswith(".urdf"):
+            morph = gs.morphs.URDF(file=self.asset, fixed=True)
+        else:
+            morph = gs.morphs.MJCF(file=self.asset)
+        return simulation.scene.add_entity(morph)
+
+
+class Robot:
+    """A robot in a built scene. Every tensor is batched: its first dimension is the row.
+
+    The state is read once after each step and each reset, by `update`.
+
+    Attributes:
+        joint_position: Arm joints, rad `(rows, joints)`.
+        joint_velocity: Arm joints, rad/s `(rows, joints)`.
+        tool_position: Tool centre (between the fingertips of a gripper), world frame, metres `(rows, 3)`.
+        spec: Its declaration.
+        entity: The Genesis entity.
+        joint_low: Lower joint limits, rad `(joints,)`.
+        joint_high: Upper joint limits, rad `(joints,)`.
+        velocity_limits: Speed limits, rad/s `(joints,)`.
+        home: Arm position at reset, rad `(joints,)`.
+        dofs: The arm joints among the entity's degrees of freedom.
+    """
+
+    def __init__(self, spec: RobotSpec, entity: Any, simulation: Simulation) -> None:
+        self.spec = spec
+        self.entity = entity
+        self._simulation = simulation
+        device = simulation.device
+        self.dofs = self._dofs(spec.joints)
+        self._gripper_dofs = self._dofs(spec.gripper_joints)
+        self.joint_low, self.joint_high = entity.get_dofs_limit(self.dofs)
+        self.velocity_limits = torch.tensor(spec.velocity_limits, device=device)
+        self.home = torch.tensor(spec.home, device=device)
+        self._tool_offset = torch.tensor(spec.tool_offset, device=device)
+        self._end_effector = entity.get_link(spec.end_effector)
+        self._home_dofs = torch.zeros(entity.n_dofs, device=device)
+        self._home_dofs[self.dofs] = self.home
+        self._home_dofs[self._gripper_dofs] = spec.gripper_open
+        self._gripper_target = self._home_dofs[self._gripper_dofs]
+        self.update()
+
+    def go_home(self) -> None:
+        """Place every row at home, at rest."""
+        self.entity.set_dofs_position(self._home_dofs)
+        self.update()
+
+    def hold_gripper_open(self) -> None:
+        """Command the fingers of every row to stay open."""
+        if self.spec.gripper_joints:
+            self.entity.control_dofs_position(self._gripper_target, self._gripper_dofs)
+
+    def command(self, position: torch.Tensor, velocity: torch.Tensor) -> None:
+        """Set the targets of the joints' PD controllers.
+
+        Args:
+            position: Target position, rad `(rows, joints)`.
+            velocity: Target velocity, rad/s `(rows, joints)`.
+        """
+        self.entity.control_dofs_position_velocity(position, velocity, self.dofs)
+
+    def update(self) -> None:
+        """Read the state of every row from the simulator."""
+        self.joint_position: torch.Tensor = self.entity.get_dofs_position(self.dofs)
+        self.joint_velocity: torch.Tensor = self.entity.get_dofs_velocity(self.dofs)
+        self.tool_position = self._tool(self._end_effector.get_pos(), self._end_effector.get_quat())
+
+    def forward_kinematics(self, joint_position: torch.Tensor) -> torch.Tensor:
+        """Tool centre at given joint positions, by the simulator's own kinematics; no state changes.
+
+        Args:
+            joint_position: Arm joints, or all joints of the entity, rad `(rows, joints)`.
+
+        Returns:
+            World-frame position, metres `(rows, 3)`.
+        """
+        full = joint_position
+        if joint_position.shape[-1] != self._home_dofs.numel():
+            full = self._home_dofs.expand(joint_position.shape[0], -1).clone()
+            full[:, self.dofs] = joint_position
+        position, quaternion = self._simulation.link_poses(self.entity, full)
+        index = self._end_effector.idx_local
+        return self._tool(position[:, index], quaternion[:, index])
+
+    def _tool(self, position: torch.Tensor, quaternion: torch.Tensor) -> torch.Tensor:
+        """Move from the link's origin to the tool centre: p + q ⊗ offset, with q = (w, x, y, z)."""
+        w, v = quaternion[:, :1], quaternion[:, 1:]
+        offset = self._tool_offset.expand_as(v)
+        t = 2.0 * torch.linalg.cross(v, offset)
+        moved: torch.Tensor = position + offset + w * t + torch.linalg.cross(v, t)
+        return moved
+
+    def _dofs(self, joints: tuple[str, ...]) -> slice | list[int]:
+        """Indices of joints; Genesis reads a slice three times as fast as a list."""
+        indices = [self.entity.get_joint(name).dofs_idx_local[0] for name in joints]
+        first = indices[0] if indices else 0
+        contiguous = indices == list(range(first, first + len(indices)))
+        return slice(first, first + len(indices)) if contiguous else indices

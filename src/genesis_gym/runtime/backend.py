@@ -1,0 +1,124 @@
+"""The one place that imports and initialises Genesis."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.runtime.shortcuts import quick_cpu_name, quick_introspection
+from genesis_gym.runtime.system import require_libraries
+
+if TYPE_CHECKING:
+    import torch
+
+logger = logging.getLogger("genesis_gym")
+
+#: `auto`: a GPU where there is one. `gpu`: the same, with one warning when there is none. `cpu`: the CPU.
+BACKENDS = ("auto", "cpu", "gpu")
+
+_fallback_told = False
+
+
+def start(backend: str = "auto") -> torch.device:
+    """Import and initialise Genesis, once for each process.
+
+    Later calls reuse what runs. Seeds are never given to `gs.init`: a new seed recompiles every kernel.
+
+    Args:
+        backend: One of `BACKENDS`.
+
+    Returns:
+        The device on which states, actions and observations live.
+
+    Raises:
+        ArgumentError: `backend` is unknown, or Genesis already runs on another one in this process.
+        MissingDependencyError: A system library that Genesis needs is missing.
+    """
+    check_choice("backend", backend, BACKENDS)
+    gs = _import_genesis()
+    if not gs._initialized:
+        _initialise(gs, backend)
+    on_cpu = gs.backend == gs.cpu
+    if backend == "cpu" and not on_cpu:
+        raise ArgumentError("backend='cpu' is not possible: Genesis already runs on the GPU in this process")
+    if backend == "gpu" and on_cpu:
+        _tell_fallback()
+    device: torch.device = gs.device
+    return device
+
+
+def describe_device() -> str:
+    """What Genesis runs on, in words; `start` was called before.
+
+    Returns:
+        Such as `"CPU, 2 cores"` or `"GPU, NVIDIA H100"`.
+    """
+    import genesis as gs
+    import torch
+
+    if gs.device.type == "cuda":
+        return f"GPU, {torch.cuda.get_device_name(gs.device)}"
+    return f"{gs.device.type.upper()}, {os.cpu_count()} cores"
+
+
+def kernel_cache_folder() -> Path:
+    """Where compiled kernels are kept between processes.
+
+    Returns:
+        `QD_OFFLINE_CACHE_FILE_PATH`, or its default below the user's cache folder.
+    """
+    default = Path.home() / ".cache" / "quadrants" / "qdcache"
+    return Path(os.environ.get("QD_OFFLINE_CACHE_FILE_PATH") or default)
+
+
+def kernel_cache_is_cold() -> bool:
+    """Whether the next scene will have to compile its kernels, a minute or more of work.
+
+    Returns:
+        True if the kernel cache is missing or empty.
+    """
+    folder = kernel_cache_folder()
+    return not folder.is_dir() or not any(path.is_file() for path in folder.rglob("*"))
+
+
+def _import_genesis() -> Any:
+    """Import Genesis around its side effects.
+
+    triton imported after Genesis crashes the process, whoever imports it (SB3 does through torch._dynamo), so
+    it goes first. Genesis replaces `sys.excepthook` on import by one that prints to standard output.
+    """
+    if "genesis" in sys.modules:
+        return sys.modules["genesis"]
+    require_libraries()
+    if importlib.util.find_spec("triton") is not None:
+        importlib.import_module("triton")
+    excepthook = sys.excepthook
+    try:
+        with quick_introspection():
+            import genesis as gs
+    finally:
+        sys.excepthook = excepthook
+    return gs
+
+
+def _initialise(gs: Any, backend: str) -> None:
+    import torch
+
+    wanted = gs.cpu if backend == "cpu" else gs.gpu  # gs.gpu falls back to the CPU by itself
+    with quick_cpu_name():
+        gs.init(backend=wanted, logging_level="error")
+    # On the CPU, torch's threads cost small operations up to 8× against a busy core; OMP_NUM_THREADS overrides.
+    if gs.backend == gs.cpu and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
+
+
+def _tell_fallback() -> None:
+    global _fallback_told
+    if not _fallback_told:
+        logger.warning("no GPU that Genesis can use was found: running on the CPU")
+        _fallback_told = True

@@ -1,0 +1,177 @@
+"""A Genesis scene of many rows: built, stepped, reset, rendered and destroyed.
+
+Every call whose Genesis API is private or has changed between releases stands in this file.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from genesis_gym.runtime.backend import kernel_cache_is_cold, start
+from genesis_gym.runtime.shortcuts import quick_introspection
+from genesis_gym.runtime.system import require_display
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+logger = logging.getLogger("genesis_gym")
+
+#: Camera frame in pixels (width, height), and where it stands and looks in the world frame, in metres.
+CAMERA_RESOLUTION = (480, 360)
+CAMERA_POSITION = (1.7, -1.1, 1.0)
+CAMERA_TARGET = (0.3, 0.0, 0.35)
+CAMERA_FOV_DEGREES = 40
+
+
+class Simulation:
+    """A Genesis scene with `num_rows` independent copies of one world.
+
+    Entities are added to `scene` between construction and `build`.
+
+    Attributes:
+        scene: The `genesis.Scene`.
+        num_rows: Rows of the scene.
+        device: Where its tensors live.
+        dt: Physics step in seconds.
+        visual: Whether anybody looks at this scene: a viewer or a camera.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_rows: int,
+        dt: float,
+        backend: str = "auto",
+        show_viewer: bool = False,
+        camera_rows: Sequence[int] = (),
+    ) -> None:
+        """Prepare an empty scene.
+
+        Args:
+            num_rows: Rows to simulate, at least 1.
+            dt: Physics step in seconds.
+            backend: One of `genesis_gym.runtime.BACKENDS`.
+            show_viewer: Open Genesis's viewer.
+            camera_rows: Rows that `render` shows; with none there is no camera.
+
+        Raises:
+            MissingDependencyError: A viewer is asked for and there is no display, or a library is missing.
+        """
+        if show_viewer:
+            require_display()
+        self.device = start(backend)
+        self.num_rows = num_rows
+        self.dt = dt
+        self.visual = show_viewer or bool(camera_rows)
+        self._show_viewer = show_viewer
+        self.scene = self._new_scene(camera_rows)
+        self._camera = self._add_camera() if camera_rows else None
+        self._no_rows = torch.zeros(num_rows, dtype=torch.bool, device=self.device)
+
+    def build(self) -> None:
+        """Build the scene; the first build on a machine compiles Genesis's kernels, which is announced."""
+        if kernel_cache_is_cold():
+            logger.warning(
+                "compiling Genesis's kernels for the first time: a minute or more; later starts reuse them"
+            )
+        with quick_introspection():
+            self.scene.build(n_envs=self.num_rows)
+
+    def set_initial_state(self) -> None:
+        """Make the present state the one that `reset` returns to."""
+        self.scene.reset(state=self.scene.get_state())
+
+    def step(self) -> torch.Tensor:
+        """Advance every row by one physics step.
+
+        A row that Genesis flags as faulty is frozen by it, and some steps later Genesis refuses to step any row
+        at all. Such rows are then put back to their initial state and the step is taken for the others.
+
+        Returns:
+            bool `(num_rows,)`: rows put back here. The flags of `faulty_rows` are set before that.
+        """
+        import genesis as gs
+
+        try:
+            self.scene.step(update_visualizer=self._show_viewer)
+        except gs.GenesisException:
+            faulty = self.faulty_rows()
+            if not bool(faulty.any()):
+                raise
+            self.reset(faulty)
+            self.scene.step(update_visualizer=self._show_viewer)
+            return faulty
+        return self._no_rows
+
+    def faulty_rows(self) -> torch.Tensor:
+        """Rows whose solver failed (NaN forces or accelerations, too many contacts).
+
+        Returns:
+            bool `(num_rows,)`.
+        """
+        mask: torch.Tensor = self.scene.rigid_solver.get_error_envs_mask()
+        return mask
+
+    def reset(self, rows: torch.Tensor) -> None:
+        """Put rows back to the initial state: positions, velocities, control, warm start and fault flags.
+
+        Args:
+            rows: bool mask `(num_rows,)`.
+        """
+        self.scene.reset(envs_idx=rows)
+
+    def link_poses(self, entity: Any, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Link poses that an entity would have, by Genesis's forward kinematics; no state changes.
+
+        Args:
+            entity: A Genesis entity.
+            positions: Generalised positions `(n, positions)`, for any n.
+
+        Returns:
+            World-frame positions `(n, links, 3)` in metres and quaternions w, x, y, z `(n, links, 4)`.
+        """
+        poses = [
+            self.scene.rigid_solver.forward_kinematics_query(entity, part, torch.arange(len(part)))
+            for part in torch.split(positions, self.num_rows)
+        ]
+        return torch.cat([p for p, _ in poses]), torch.cat([q for _, q in poses])
+
+    def render(self) -> NDArray[np.uint8]:
+        """Draw the camera's rows as they are now.
+
+        Returns:
+            uint8 `(camera rows, height, width, 3)`.
+        """
+        assert self._camera is not None, "the scene was made without camera_rows"
+        frames: NDArray[np.uint8] = self._camera.render(force_render=True)[0]
+        return frames if frames.ndim == 4 else frames[None]
+
+    def close(self) -> None:
+        """Destroy the scene; Genesis itself and other scenes live on."""
+        self.scene.destroy()
+
+    def _new_scene(self, camera_rows: Sequence[int]) -> Any:
+        import genesis as gs
+
+        return gs.Scene(
+            sim_options=gs.options.SimOptions(dt=self.dt),
+            # Links of one arm hardly meet within its joint limits, and testing them costs a fifth of the speed.
+            rigid_options=gs.options.RigidOptions(enable_self_collision=False),
+            vis_options=gs.options.VisOptions(split_envs=True, rendered_envs_idx=list(camera_rows) or [0]),
+            viewer_options=gs.options.ViewerOptions(camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET),
+            show_viewer=self._show_viewer,
+        )
+
+    def _add_camera(self) -> Any:
+        return self.scene.add_camera(
+            res=CAMERA_RESOLUTION,
+            pos=CAMERA_POSITION,
+            lookat=CAMERA_TARGET,
+            fov=CAMERA_FOV_DEGREES,
+            GUI=False,
+        )

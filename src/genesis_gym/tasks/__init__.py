@@ -1,0 +1,29 @@
+"""Tasks: what a robot is asked to do, each a small class in batched torch."""
+
+from genesis_gym.errors import check_choice
+from genesis_gym.tasks.reach import Reach
+from genesis_gym.tasks.task import Evaluation, Task
+
+#: What `task` may be, beside an instance of your own subclass.
+TASKS: dict[str, type[Task]] = {"none": Task, "reach": Reach}
+
+
+def find_task(task: str | Task) -> Task:
+    """Make a task by name; an instance passes through.
+
+    Args:
+        task: A name in `TASKS` or an instance of a subclass of `Task`.
+
+    Returns:
+        The task.
+
+    Raises:
+        ArgumentError: The name is unknown.
+    """
+    if isinstance(task, Task):
+        return task
+    check_choice("task", task, TASKS)
+    return TASKS[task]()
+
+
+__all__ = ["TASKS", "Evaluation", "Reach", "Task", "find_task"]
