@@ -6,25 +6,41 @@ import torch
 
 from genesis_gym.robots import Robot
 
+# The margins below keep joints within the robot's limits under any action; without them a joint exceeds its
+# speed limit by up to 2 rad/s (tests/test_controllers.py).
+
+#: Share of the speed limits that targets move at: the rest lets the PD controller catch up.
+SPEED_SHARE = 0.8
+#: How far targets keep from the joint limits, rad.
+LIMIT_MARGIN = 0.03
+#: How far a target may be from its joint before the next step is added, rad.
+LEAD = 0.02
+#: Deceleration with which a target arrives, rad/s²; the arm's weakest joints can brake at this rate.
+BRAKING = 10.0
+
 
 class Controller:
-    """Moves a joint target at no more than the joints' speed limits.
+    """Moves a joint target within the robot's limits.
 
-    A subclass says where the action wants the target to be; this class keeps that within the joint limits and
-    within one control step's travel, and feeds the target's velocity forward so that the PD controller follows
-    without lag. An action of zero change holds the arm still.
+    A subclass reads an action as a goal and a speed. This class moves the target there no faster, braking in
+    time to stop at the goal, and feeds its velocity forward so that the PD controller follows without lag.
 
     Attributes:
         action_dim: Numbers in one row's action.
         target: Joint target, rad `(rows, joints)`.
+        low: Lower bounds of the target, rad `(joints,)`.
+        high: Upper bounds, rad `(joints,)`.
+        travel: The farthest that a target moves in one control step, rad `(joints,)`.
     """
 
     def __init__(self, robot: Robot, control_dt: float) -> None:
         self.action_dim = len(robot.spec.joints)
         self.target = robot.joint_position
+        self.low = robot.joint_low + LIMIT_MARGIN
+        self.high = robot.joint_high - LIMIT_MARGIN
+        self.travel = SPEED_SHARE * robot.velocity_limits * control_dt
         self._robot = robot
         self._control_dt = control_dt
-        self._travel = robot.velocity_limits * control_dt
 
     def reset(self, rows: torch.Tensor) -> None:
         """Forget the past of some rows: their target becomes where their joints are.
@@ -40,27 +56,37 @@ class Controller:
         Args:
             action: `(rows, action_dim)` in [-1, 1], finite.
         """
-        wanted = self._wanted(action).clamp(self._robot.joint_low, self._robot.joint_high)
-        step = (wanted - self.target).clamp(-self._travel, self._travel)
-        self.target = self.target + step
+        joints = self._robot.joint_position
+        goal, speed = self._plan(action)
+        braking = torch.sqrt(2.0 * BRAKING * (goal - joints).abs()) * self._control_dt  # from v² = 2 a d
+        speed = torch.minimum(speed, braking)
+        target = self.target.clamp(joints - LEAD, joints + LEAD)
+        step = (goal - target).clamp(-speed, speed)
+        self.target = target + step
         self._robot.command(self.target, step / self._control_dt)
 
-    def _wanted(self, action: torch.Tensor) -> torch.Tensor:
-        """Where the action wants the target, rad `(rows, joints)`."""
+    def _plan(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Read an action.
+
+        Args:
+            action: `(rows, action_dim)` in [-1, 1].
+
+        Returns:
+            Where the target goes, rad `(rows, joints)`, within `low` and `high`, and how far at most in this
+            control step, rad.
+        """
         raise NotImplementedError
 
 
 class JointDelta(Controller):
-    """`joint_delta`: the action is the change of the target; ±1 moves a joint at its speed limit."""
+    """`joint_delta`: the action is a speed; ±1 is 80 % of the joint's speed limit, 0 holds still."""
 
-    def _wanted(self, action: torch.Tensor) -> torch.Tensor:
-        return self.target + action * self._travel
+    def _plan(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return torch.where(action > 0, self.high, self.low), action.abs() * self.travel
 
 
 class JointPosition(Controller):
-    """`joint_position`: the action is the target itself; ±1 are the joint limits."""
+    """`joint_position`: the action is where to go; ±1 are the joint limits."""
 
-    def _wanted(self, action: torch.Tensor) -> torch.Tensor:
-        low, high = self._robot.joint_low, self._robot.joint_high
-        wanted: torch.Tensor = low + (action + 1.0) * 0.5 * (high - low)
-        return wanted
+    def _plan(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.low + (action + 1.0) * 0.5 * (self.high - self.low), self.travel

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import gymnasium
@@ -25,10 +26,14 @@ def make_core(env_id: str, num_envs: int, **kwargs: Any) -> BatchedEnv:
     Raises:
         ArgumentError: The id is unknown, or its environment has no task of this package.
     """
+    module, _, name = env_id.rpartition(":")
     try:
-        spec = gymnasium.spec(env_id)
+        if module:
+            import_module(module)
+        spec = gymnasium.spec(name)
     except (gymnasium.error.Error, ModuleNotFoundError) as error:
-        check_choice("env", env_id, ENVIRONMENTS)
+        if not module:
+            check_choice("env", env_id, ENVIRONMENTS)
         raise ArgumentError(f"env={env_id!r} cannot be made: {error}") from error
     if "task" not in spec.kwargs:
         raise ArgumentError(f"env={env_id!r} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}")

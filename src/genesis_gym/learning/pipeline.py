@@ -82,7 +82,7 @@ def run_pipeline(
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
         lap("evaluation")
         report = Report(folder, describe_device(), evaluation, seconds, round(sum(seconds.values()), 2))
-        write_learning_curve(folder)
+        write_learning_curve(folder, env)
         if video:
             _film(env, act, folder, console)
         lap("pictures")

@@ -8,15 +8,16 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 
-def plot_learning_curve(progress: Path, picture: Path) -> None:
+def plot_learning_curve(progress: Path, picture: Path, first: int) -> None:
     """Draw return and success rate over environment steps.
 
     Args:
         progress: SB3's `progress.csv`.
         picture: The PNG to write.
+        first: Environment steps before which nothing is drawn.
     """
     with progress.open() as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if int(row["time/total_timesteps"]) >= first]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     panels = {"rollout/success_rate": "success rate", "rollout/ep_rew_mean": "mean return"}
     for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):

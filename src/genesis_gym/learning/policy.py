@@ -47,7 +47,13 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
         arguments["action_noise"] = NormalActionNoise(np.zeros(dim), np.full(dim, noise))
     algorithm: Any = ALGORITHMS[config.algorithm]
     model: BaseAlgorithm = algorithm(
-        "MlpPolicy", env, seed=config.seed, device=device, policy_kwargs=policy_arguments, **arguments
+        "MlpPolicy",
+        env,
+        seed=config.seed,
+        device=device,
+        policy_kwargs=policy_arguments,
+        stats_window_size=max(100, env.num_envs),  # one episode of each row
+        **arguments,
     )
     return model
 

@@ -109,7 +109,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "SAC": {
         "default": Preset(
             num_envs=64,
-            timesteps=100_000,
+            timesteps=80_000,
             hyperparameters=SACHyperparameters(
                 learning_rate=1e-3,
                 batch_size=512,
@@ -140,7 +140,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
     "TD3": {
         "default": Preset(
             num_envs=64,
-            timesteps=100_000,
+            timesteps=80_000,
             hyperparameters=TD3Hyperparameters(
                 learning_rate=1e-3,
                 batch_size=512,

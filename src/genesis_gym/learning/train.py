@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
+from stable_baselines3.common.logger import CSVOutputFormat, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
@@ -16,7 +16,14 @@ from genesis_gym.core import BatchedEnv
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.plots import plot_learning_curve
 from genesis_gym.learning.policy import make_model, save_policy
-from genesis_gym.learning.runs import CONFIG_FILE, CURVE_FILE, PROGRESS_FILE, write_json, write_whole
+from genesis_gym.learning.runs import (
+    CONFIG_FILE,
+    CURVE_FILE,
+    PROGRESS_FILE,
+    TENSORBOARD_FOLDER,
+    write_json,
+    write_whole,
+)
 
 
 class RewardTerms(BaseCallback):
@@ -50,7 +57,11 @@ def train(
     vec_env = VecMonitor(GenesisSb3VecEnv(env))
     vec_env.seed(config.seed)
     model = make_model(config, vec_env, env.device)
-    model.set_logger(configure(str(folder), ["csv", "tensorboard"]))
+    formats = [
+        CSVOutputFormat(str(folder / PROGRESS_FILE)),
+        TensorBoardOutputFormat(str(folder / TENSORBOARD_FOLDER)),
+    ]
+    model.set_logger(Logger(str(folder), formats))
     model.learn(config.timesteps, callback=[RewardTerms(), *callbacks])
     model.logger.dump(model.num_timesteps)
     model.logger.close()
@@ -58,10 +69,15 @@ def train(
     return model
 
 
-def write_learning_curve(folder: Path) -> None:
+def write_learning_curve(folder: Path, env: BatchedEnv) -> None:
     """Draw the learning curve of a run from its CSV log.
+
+    Until every row has had time for a whole episode, only quick episodes have ended, most of them successes;
+    the curve begins after that.
 
     Args:
         folder: The run folder.
+        env: What it was trained on.
     """
-    write_whole(folder / CURVE_FILE, lambda path: plot_learning_curve(folder / PROGRESS_FILE, path))
+    first = env.num_envs * (env.max_episode_steps or 0)
+    write_whole(folder / CURVE_FILE, lambda path: plot_learning_curve(folder / PROGRESS_FILE, path, first))

@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh Debian/Ubuntu machine: `make demo` and `make test`.
+PYTHON ?= python3
+BIN := .venv/bin
+# Where PyTorch publishes CPU-only wheels; used on a machine without an NVIDIA GPU when pip's own sources have none.
+TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
+
+.PHONY: help install demo test test-slow check bench build clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/installed ## Create .venv and install everything, pinned by constraints.txt
+
+.venv/installed: pyproject.toml constraints.txt scripts/system_libraries.sh scripts/install_torch.sh
+	@sh scripts/system_libraries.sh
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
+	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)" sh scripts/install_torch.sh $(BIN)/python
+	@echo "Installing genesis-gym and what it needs (about a minute) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+demo: install ## Train a Franka arm to reach, evaluate it, film it
+	@$(BIN)/genesis-gym demo
+
+test: install ## Run the checks and the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo 
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: install ## Run the long learning tests
+	$(BIN)/python -m pytest -m slow
+
+bench: install ## Measure steps per second of every face beside raw Genesis
+	$(BIN)/python benchmarks/step_rate.py
+
+build: install ## Build wheel and sdist, install each in isolation, import it
+	sh scripts/check_build.sh $(BIN)/python
+
+clean: ## Remove the environment and caches
+	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

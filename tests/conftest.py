@@ -1,0 +1,53 @@
+"""Scenes shared by the whole test session: each costs a second, and the first one a minute of compilation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import genesis_gym
+from genesis_gym.registration import MAX_EPISODE_STEPS
+
+ENV_ID = "Genesis/FrankaReach-v0"
+
+
+@pytest.fixture(scope="session")
+def make_core() -> Iterator[Callable[..., genesis_gym.BatchedEnv]]:
+    """Batched environments by their arguments, each built once. Tests reset them and leave no settings behind."""
+    built: dict[tuple[Any, ...], genesis_gym.BatchedEnv] = {}
+
+    def get(num_envs: int, **kwargs: Any) -> genesis_gym.BatchedEnv:
+        key = (num_envs, *sorted(kwargs.items()))
+        if key not in built:
+            built[key] = genesis_gym.BatchedEnv(
+                num_envs=num_envs, **{"max_episode_steps": MAX_EPISODE_STEPS, **kwargs}
+            )
+        return built[key]
+
+    yield get
+    for env in built.values():
+        env.close()
+
+
+@pytest.fixture
+def core(make_core: Callable[..., genesis_gym.BatchedEnv]) -> genesis_gym.BatchedEnv:
+    """Eight rows of reach, reset with seed 0."""
+    env = make_core(8)
+    env.reset(seed=0)
+    return env
+
+
+@pytest.fixture(scope="session")
+def single() -> Iterator[genesis_gym.ReachingEnv]:
+    """A single reach environment that renders without a display."""
+    env = genesis_gym.ReachingEnv(render_mode="rgb_array")
+    yield env
+    env.close()
+
+
+def random_actions(steps: int, *shape: int, seed: int = 0) -> np.ndarray:
+    """Actions in [-1, 1], float32 `(steps, *shape)`."""
+    return np.random.default_rng(seed).uniform(-1, 1, (steps, *shape)).astype(np.float32)
