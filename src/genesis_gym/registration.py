@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import gymnasium
+from gymnasium.envs.registration import EnvSpec
+
+from genesis_gym.errors import ArgumentError, check_choice
 
 #: Environment id → name of its task in `genesis_gym.tasks.TASKS`.
 ENVIRONMENTS = {"Genesis/FrankaReach-v0": "reach"}
@@ -22,3 +27,29 @@ def register_environments() -> None:
                 max_episode_steps=MAX_EPISODE_STEPS,
                 kwargs={"task": task},
             )
+
+
+def find_spec(env_id: str) -> EnvSpec:
+    """Look up an environment of this package or of a package that registers tasks for it.
+
+    Args:
+        env_id: An id in Gymnasium's registry, optionally with a module prefix as in `"my_package:My/Env-v0"`.
+
+    Returns:
+        Its registration; `spec.kwargs["task"]` is the task.
+
+    Raises:
+        ArgumentError: The id is unknown, or its environment has no task of this package.
+    """
+    module, _, name = env_id.rpartition(":")
+    try:
+        if module:
+            import_module(module)
+        spec = gymnasium.spec(name)
+    except (gymnasium.error.Error, ImportError) as error:
+        if not module:
+            check_choice("env", env_id, ENVIRONMENTS)
+        raise ArgumentError(f"env={env_id!r} cannot be made: {error}") from error
+    if "task" not in spec.kwargs:
+        raise ArgumentError(f"env={env_id!r} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}")
+    return spec

@@ -16,7 +16,7 @@ from rich.logging import RichHandler
 from rich.table import Table
 from tyro.conf import Positional, arg
 
-from genesis_gym.errors import GenesisGymError
+from genesis_gym.errors import GenesisGymError, check_choice
 from genesis_gym.registration import ENVIRONMENTS
 
 DEFAULT_ENV = next(iter(ENVIRONMENTS))
@@ -153,13 +153,17 @@ def _train(
     stem: str | None = None,
     video: bool,
 ) -> int:
-    console.print("Importing Genesis and Stable-Baselines3 …")
     from genesis_gym.learning.config import make_config
-    from genesis_gym.learning.pipeline import run_pipeline
     from genesis_gym.learning.runs import new_run_folder
+    from genesis_gym.runtime import BACKENDS
 
     config = make_config(env, algorithm.upper(), preset=preset, seed=seed, num_envs=num_envs, timesteps=timesteps)
+    check_choice("device", device, BACKENDS)
     folder = new_run_folder(out, stem or f"{env.rpartition('/')[2]}-{config.algorithm}".lower())
+
+    console.print("Importing Genesis and Stable-Baselines3 …")
+    from genesis_gym.learning.pipeline import run_pipeline
+
     report = run_pipeline(config, folder, console, backend=device, video=video)
     _print_table(
         {

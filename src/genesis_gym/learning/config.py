@@ -14,6 +14,7 @@ from genesis_gym.learning.presets import (
     SACHyperparameters,
     TD3Hyperparameters,
 )
+from genesis_gym.registration import find_spec
 
 #: Written into every run folder; another number means another layout of `config.json`.
 CONFIG_VERSION = 1
@@ -76,6 +77,7 @@ def make_config(
     Raises:
         ArgumentError: A value is not allowed.
     """
+    find_spec(env)
     check_choice("algorithm", algorithm, PRESETS)
     check_choice("preset", preset, PRESETS[algorithm])
     chosen = PRESETS[algorithm][preset]

@@ -15,7 +15,7 @@ from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
-from genesis_gym.learning.policy import Act, deterministic
+from genesis_gym.learning.policy import Act
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.runs import EVALUATION_FILE, VIDEO_FILE, write_json
 from genesis_gym.learning.train import train, write_learning_curve
@@ -76,8 +76,7 @@ def run_pipeline(
         env = make_core(config.env, config.num_envs, backend=backend, camera_rows=[0] if video else ())
     lap("build")
     try:
-        model = train(config, env, folder, callbacks=[TrainingProgress(console, config.timesteps)])
-        act = deterministic(model.policy)
+        act = train(config, env, folder, callbacks=[TrainingProgress(console, config.timesteps)])
         lap("training")
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
         lap("evaluation")

@@ -17,7 +17,7 @@ def plot_learning_curve(progress: Path, picture: Path, first: int) -> None:
         first: Environment steps before which nothing is drawn.
     """
     with progress.open() as file:
-        rows = [row for row in csv.DictReader(file) if int(row["time/total_timesteps"]) >= first]
+        rows = [row for row in csv.DictReader(file) if int(row["time/total_timesteps"] or 0) >= first]
     figure = Figure(figsize=(8, 3.2), layout="constrained")
     panels = {"rollout/success_rate": "success rate", "rollout/ep_rew_mean": "mean return"}
     for axes, (column, label) in zip(figure.subplots(1, 2), panels.items(), strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +15,59 @@ from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.vec_env import VecEnv
+from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from genesis_gym.adapters.spaces import action_space, observation_space
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.runs import POLICY_FILE, SB3_FILE, write_whole
+from genesis_gym.learning.runs import POLICY_FILE, SB3_FILE, SB3_NORMALIZE_FILE, write_whole
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "SAC": SAC, "TD3": TD3}
 
 #: Observations `(num_envs, observation_dim)` → actions `(num_envs, action_dim)`.
 Act = Callable[[torch.Tensor], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ObservationNormalizer:
+    """Shifts, scales and clips observations by statistics of the training: part of a policy.
+
+    Attributes:
+        mean: `(observation_dim,)`.
+        std: `(observation_dim,)`.
+        clip: Greatest magnitude afterwards, `()`.
+    """
+
+    mean: torch.Tensor
+    std: torch.Tensor
+    clip: torch.Tensor
+
+    @classmethod
+    def of(cls, model: BaseAlgorithm) -> ObservationNormalizer:
+        """The statistics that a model was trained with.
+
+        Args:
+            model: Trained on a `VecNormalize`, or not.
+
+        Returns:
+            The normaliser, frozen; one that changes nothing if the model was trained without.
+        """
+        statistics: Any = model.get_vec_normalize_env()
+        if statistics is None or not statistics.norm_obs:
+            (dim,) = model.observation_space.shape or (0,)
+            return cls(torch.zeros(dim), torch.ones(dim), torch.tensor(torch.inf))
+        mean = torch.from_numpy(statistics.obs_rms.mean).float()
+        std = torch.from_numpy(np.sqrt(statistics.obs_rms.var + statistics.epsilon)).float()
+        return cls(mean, std, torch.tensor(statistics.clip_obs))
+
+    def __call__(self, observation: torch.Tensor) -> torch.Tensor:
+        """Normalise `(num_envs, observation_dim)`."""
+        return ((observation - self.mean) / self.std).clamp(-self.clip, self.clip)
+
+    def to(self, device: torch.device) -> ObservationNormalizer:
+        """The same on another device."""
+        return ObservationNormalizer(self.mean.to(device), self.std.to(device), self.clip.to(device))
 
 
 def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAlgorithm:
@@ -41,6 +83,12 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
     """
     arguments: dict[str, Any] = config.hyperparameters.model_dump()
     policy_arguments = _policy_arguments(arguments)
+    normalize = {
+        "norm_obs": arguments.pop("normalize_observation"),
+        "norm_reward": arguments.pop("normalize_reward"),
+    }
+    if any(normalize.values()):
+        env = VecNormalize(env, gamma=config.hyperparameters.gamma, **normalize)
     noise = arguments.pop("action_noise_std", 0.0)
     if noise:
         dim = env.action_space.shape[0]  # type: ignore[index]
@@ -59,15 +107,21 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
 
 
 def save_policy(model: BaseAlgorithm, folder: Path) -> None:
-    """Write the policy's tensors, and SB3's own archive for use without this package.
+    """Write the policy's tensors, and SB3's own archives for use without this package.
 
     Args:
         model: The trained model.
         folder: The run folder.
     """
-    tensors = {name: value.contiguous().cpu() for name, value in model.policy.state_dict().items()}
+    normalizer = ObservationNormalizer.of(model)
+    tensors = {f"policy.{name}": value for name, value in model.policy.state_dict().items()}
+    tensors |= {f"normalizer.{field.name}": getattr(normalizer, field.name) for field in fields(normalizer)}
+    tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     write_whole(folder / POLICY_FILE, lambda path: safetensors.torch.save_file(tensors, path))
     write_whole(folder / SB3_FILE, model.save)
+    statistics = model.get_vec_normalize_env()
+    if statistics is not None:
+        write_whole(folder / SB3_NORMALIZE_FILE, lambda path: statistics.save(str(path)))
 
 
 def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv) -> Act:
@@ -95,27 +149,33 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv) -> Act:
         **_policy_arguments(config.hyperparameters.model_dump()),
     )
     try:
-        policy.load_state_dict(safetensors.torch.load_file(path))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        tensors = safetensors.torch.load_file(path)
+        names = [field.name for field in fields(ObservationNormalizer)]
+        normalizer = ObservationNormalizer(**{name: tensors.pop(f"normalizer.{name}") for name in names})
+        policy.load_state_dict({name.removeprefix("policy."): value for name, value in tensors.items()})
+        normalizer(torch.zeros(1, env.observation_dim))
+    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise RunFolderError(f"{path} cannot be loaded: {reason}") from error
-    return deterministic(policy.to(env.device))
+    return deterministic(policy.to(env.device), normalizer)
 
 
-def deterministic(policy: BasePolicy) -> Act:
+def deterministic(policy: BasePolicy, normalizer: ObservationNormalizer) -> Act:
     """Act by the policy's mean, without gradients.
 
     Args:
         policy: An SB3 policy.
+        normalizer: What its observations pass through.
 
     Returns:
         The deterministic policy.
     """
     policy.set_training_mode(False)
+    normalizer = normalizer.to(policy.device)
 
     def act(observation: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return policy._predict(observation, deterministic=True)
+            return policy._predict(normalizer(observation), deterministic=True)
 
     return act
 

@@ -11,7 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
 
 class Hyperparameters(BaseModel):
-    """What every algorithm has."""
+    """What every algorithm has.
+
+    `normalize_observation` and `normalize_reward` divide by running statistics, as SB3's `VecNormalize` does;
+    those of the observation become part of the policy.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -19,6 +23,8 @@ class Hyperparameters(BaseModel):
     batch_size: PositiveInt = 256
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     net_arch: tuple[PositiveInt, ...] = (64, 64)
+    normalize_observation: bool = False
+    normalize_reward: bool = False
 
 
 class PPOHyperparameters(Hyperparameters):
@@ -78,16 +84,18 @@ class Preset(BaseModel):
 PRESETS: dict[str, dict[str, Preset]] = {
     "PPO": {
         "default": Preset(
-            num_envs=256,
-            timesteps=250_000,
+            num_envs=128,
+            timesteps=180_000,
             hyperparameters=PPOHyperparameters(
                 learning_rate=2e-3,
                 n_steps=16,
-                batch_size=1024,
+                batch_size=512,
                 n_epochs=5,
                 gamma=0.95,
                 gae_lambda=0.9,
                 log_std_init=-0.7,
+                normalize_observation=True,
+                normalize_reward=True,
             ),
         ),
         "guide": Preset(

@@ -1,7 +1,7 @@
 """Run folders: what a training run leaves behind, and how it is read back.
 
-Nothing here unpickles: a policy is tensors (safetensors) and a validated JSON config. `model.zip`, written for
-people who go on with SB3 by hand, is never read.
+Nothing here unpickles: a policy is tensors (safetensors) and a validated JSON config. `model.zip` and
+`vec_normalize.pkl`, written for people who go on with SB3 by hand, are never read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from genesis_gym.learning.config import TrainConfig, parse_config
 CONFIG_FILE = "config.json"
 POLICY_FILE = "policy.safetensors"
 SB3_FILE = "model.zip"
+SB3_NORMALIZE_FILE = "vec_normalize.pkl"
 PROGRESS_FILE = "progress.csv"
 TENSORBOARD_FOLDER = "tensorboard"
 CURVE_FILE = "learning_curve.png"

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import CSVOutputFormat, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecMonitor
@@ -15,7 +14,7 @@ from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.plots import plot_learning_curve
-from genesis_gym.learning.policy import make_model, save_policy
+from genesis_gym.learning.policy import Act, ObservationNormalizer, deterministic, make_model, save_policy
 from genesis_gym.learning.runs import (
     CONFIG_FILE,
     CURVE_FILE,
@@ -39,9 +38,7 @@ class RewardTerms(BaseCallback):
                 self.logger.record(name, float(np.mean([info[name] for info in infos])))
 
 
-def train(
-    config: TrainConfig, env: BatchedEnv, folder: Path, callbacks: Sequence[BaseCallback] = ()
-) -> BaseAlgorithm:
+def train(config: TrainConfig, env: BatchedEnv, folder: Path, callbacks: Sequence[BaseCallback] = ()) -> Act:
     """Train what a config describes and write the run folder.
 
     Args:
@@ -51,7 +48,7 @@ def train(
         callbacks: Further SB3 callbacks, such as a progress bar.
 
     Returns:
-        The trained model. The folder holds the config, the policy, TensorBoard and CSV logs.
+        The trained policy. The folder holds the config, the policy, TensorBoard and CSV logs.
     """
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
     vec_env = VecMonitor(GenesisSb3VecEnv(env))
@@ -62,11 +59,12 @@ def train(
         TensorBoardOutputFormat(str(folder / TENSORBOARD_FOLDER)),
     ]
     model.set_logger(Logger(str(folder), formats))
-    model.learn(config.timesteps, callback=[RewardTerms(), *callbacks])
-    model.logger.dump(model.num_timesteps)
+    # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
+    log_interval = 1 if config.algorithm == "PPO" else config.num_envs
+    model.learn(config.timesteps, callback=[RewardTerms(), *callbacks], log_interval=log_interval)
     model.logger.close()
     save_policy(model, folder)
-    return model
+    return deterministic(model.policy, ObservationNormalizer.of(model))
 
 
 def write_learning_curve(folder: Path, env: BatchedEnv) -> None:

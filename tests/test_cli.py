@@ -1,0 +1,102 @@
+"""The command line: one clear line for a user's mistake, and nothing on standard output but results."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from genesis_gym.cli.main import main
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (["train", "--algorithm", "DQN"], "algorithm='DQN' is not known; allowed: 'PPO', 'SAC', 'TD3'"),
+        (["train", "--env", "Genesis/FrankaReech-v0"], "did you mean 'Genesis/FrankaReach-v0'"),
+        (["train", "--num-envs", "0"], "num_envs=0 is not allowed"),
+        (["train", "--num-envs", "-4"], "num_envs=-4 is not allowed"),
+        (["train", "--timesteps", "0"], "timesteps=0 is not allowed"),
+        (["train", "--seed", "-1"], "seed=-1 is not allowed"),
+        (["train", "--preset", "best"], "preset='best' is not known; allowed: 'default', 'guide'"),
+        (["train", "--out", "."], "--out . exists already"),
+        (["demo", "--out", "/proc/none/run"], "cannot be created"),
+        (["demo", "--device", "tpu"], "device='tpu' is not known"),
+        (["evaluate", "."], "no run folder"),
+        (["evaluate", "no/such/folder"], "no run folder"),
+    ],
+)
+def test_a_users_mistake_is_one_line(capsys, monkeypatch, tmp_path, words: list[str], named: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    lines = [line for line in err.splitlines() if line.startswith("genesis-gym: error: ")]
+    assert len(lines) == 1 and named in lines[0]
+    assert "Traceback" not in err
+    assert list(tmp_path.rglob("*")) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize("words", [[], ["fly"], ["train", "--speed", "9"], ["train", "--seed", "one"]])
+def test_unknown_words_are_refused(capsys, words: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(words)
+    assert stop.value.code == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_doctor_reports(capsys) -> None:
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "System libraries   all there" in out and "genesis-world" in out
+
+
+def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
+    """As a user types it: `evaluate --json` prints one JSON object and nothing else."""
+    run = tmp_path / "run"
+    train = subprocess.run(
+        [sys.executable, "-m", "genesis_gym", "train", "--num-envs", "4", "--timesteps", "256", "--out", str(run)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert train.returncode == 0, train.stderr
+    assert "success rate" in train.stdout and "training" in train.stderr
+    evaluate = subprocess.run(
+        [sys.executable, "-m", "genesis_gym", "evaluate", str(run), "--episodes", "10", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert evaluate.returncode == 0, evaluate.stderr
+    figures = json.loads(evaluate.stdout)
+    assert figures.keys() == {
+        "success_rate",
+        "episodes",
+        "mean_reward",
+        "std_reward",
+        "mean_final_distance",
+        "mean_episode_length",
+        "seed",
+    }
+    assert figures["episodes"] == 10 and 0 <= figures["success_rate"] <= 1
+
+
+def test_the_guides_commands(tmp_path) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(ROOT / words[0]), *words[1:]]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+
+    nothing = run("rl_training_example.py", "--evaluate", "--algorithm", "SAC")
+    assert nothing.returncode == 1 and "no finished SAC run" in nothing.stderr
+    train = run("rl_training_example.py", "--train", "--algorithm", "PPO", "--timesteps", "256")
+    assert train.returncode == 0, train.stderr
+    evaluate = run("rl_training_example.py", "--evaluate", "--algorithm", "PPO")
+    assert evaluate.returncode == 0 and "success rate" in evaluate.stdout
+    helped = run("single_env_rl_demo.py", "--help")
+    assert helped.returncode == 0 and "--seed" in helped.stdout
