@@ -3,7 +3,9 @@
 For each number of rows one scene is built, and rounds of raw, core, `make_vec` and SB3 stepping alternate on it,
 so that a noisy machine slows all of them alike. Reported are the median over rounds and the extremes.
 
-    python benchmarks/step_rate.py [--rounds 5] [--num-envs 1 64 256 1024] [--out benchmarks/results/step_rate.json]
+`raw` makes the same arms do the same motion without this package: it replays the joint targets of a recorded
+rollout through Genesis alone, since the cost of a physics step depends on what moves and touches. `still` is
+`scene.step()` with the arms at rest at home.
 """
 
 from __future__ import annotations
@@ -24,17 +26,31 @@ from gymnasium.vector import AutoresetMode
 from rich.console import Console
 from rich.table import Table
 
-from genesis_gym import GenesisSb3VecEnv, GenesisVectorEnv
+from genesis_gym import BatchedEnv, GenesisSb3VecEnv, GenesisVectorEnv
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.core.env import DECIMATION
 from genesis_gym.runtime import describe_device
 
-#: Environment steps/s and simulated seconds per second of the best vectorised peers on 2 cores (docs/benchmarks.md).
+#: Environment steps/s and simulated seconds per second of the best vectorised peers on the same 2 cores.
 PEERS = {
     "panda-gym PandaReach-v3, 8 processes": (1_099, 44),
     "Gymnasium-Robotics FetchReach-v4, 8 processes": (1_377, 55),
 }
-FACES = ("raw", "core", "make_vec", "sb3")
+FACES = ("still", "raw", "core", "make_vec", "sb3")
+
+EPISODE = 100
+
+
+def record_commands(core: BatchedEnv, actions: torch.Tensor) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Joint targets, position and velocity, of an episode of random actions."""
+    commands = []
+    core.reset(seed=0)
+    command = core.robot.command
+    core.robot.command = lambda *targets: (commands.append(targets), command(*targets))  # type: ignore[method-assign]
+    for action in actions:
+        core.step(action)
+    core.robot.command = command  # type: ignore[method-assign]
+    return commands
 
 
 def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
@@ -43,18 +59,29 @@ def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
     core = vector.core
     sb3 = GenesisSb3VecEnv(core)
     autoreset = Autoreset(core, AutoresetMode.SAME_STEP)
-    actions = np.random.default_rng(0).uniform(-1, 1, (64, num_envs, core.action_dim)).astype(np.float32)
+    actions = np.random.default_rng(0).uniform(-1, 1, (EPISODE, num_envs, core.action_dim)).astype(np.float32)
     tensors = torch.from_numpy(actions).to(core.device)
 
-    def raw(_: int) -> None:
+    scene, robot = core.simulation.scene, core.robot
+    commands = record_commands(core, tensors)
+
+    def still(_: int) -> None:
         for _ in range(DECIMATION):
-            core.simulation.scene.step()
+            scene.step()
+
+    def raw(i: int) -> None:
+        if i % len(commands) == 0:
+            scene.reset()
+            robot.hold_gripper_open()
+        robot.entity.control_dofs_position_velocity(*commands[i % len(commands)], robot.dofs)
+        still(i)
 
     faces: dict[str, Callable[[int], Any]] = {
+        "still": still,
         "raw": raw,
-        "core": lambda i: autoreset.step(tensors[i % 64]),
-        "make_vec": lambda i: vector.step(actions[i % 64]),
-        "sb3": lambda i: sb3.step(actions[i % 64]),
+        "core": lambda i: autoreset.step(tensors[i % EPISODE]),
+        "make_vec": lambda i: vector.step(actions[i % EPISODE]),
+        "sb3": lambda i: sb3.step(actions[i % EPISODE]),
     }
     rates: dict[str, list[float]] = {name: [] for name in FACES}
     vector.reset(seed=0)
@@ -63,8 +90,7 @@ def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
             faces[name](i)
     for _ in range(rounds):
         for name in FACES:
-            vector.reset(seed=0)  # the raw rounds start like the others, with arms in the air
-            core.step(tensors[0])
+            vector.reset(seed=0)
             steps, begin = 0, time.perf_counter()
             while (elapsed := time.perf_counter() - begin) < seconds:
                 faces[name](steps)
@@ -110,7 +136,7 @@ def main() -> None:
         for name in FACES:
             rate, ratio = result["steps_per_second"][name], result["ratio_to_raw"][name]
             table.add_row(
-                str(num_envs) if name == "raw" else "",
+                str(num_envs) if name == FACES[0] else "",
                 name,
                 f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})",
                 f"{ratio['median']:.2f}",
@@ -130,8 +156,8 @@ def main() -> None:
                 "simulated": round(simulated / peer_simulated, 1),
             }
             console.print(
-                f"make_vec at 256 rows: {rate / peer_rate:.0f}× the steps/s and {simulated / peer_simulated:.0f}× "
-                f"the simulated time of {peer} (measured on another day)"
+                f"make_vec at 256 rows has {rate / peer_rate:.0f} times the steps/s and "
+                f"{simulated / peer_simulated:.0f} times the simulated time of {peer} (measured on another day)"
             )
     options.out.parent.mkdir(parents=True, exist_ok=True)
     machine = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}

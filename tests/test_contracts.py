@@ -372,6 +372,17 @@ def test_wrong_arguments_are_named(arguments: dict, named: str) -> None:
     assert "\n" not in str(error.value)
 
 
+def test_one_task_declaration_makes_many_environments() -> None:
+    declared = Reach(tolerance=0.1)
+    first, second = (gymnasium.make(ENV_ID, task=declared) for _ in range(2))
+    third = first.spec.make()
+    tasks = [env.unwrapped.core.task for env in (first, second, third)]
+    assert [task.tolerance for task in tasks] == [0.1] * 3
+    assert len({id(task) for task in (declared, *tasks)}) == 4
+    for env in (first, second, third):
+        env.close()
+
+
 @pytest.mark.parametrize(
     ("action", "named"),
     [

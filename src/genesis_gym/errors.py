@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from numbers import Integral
 
 import gymnasium
 
@@ -65,5 +66,5 @@ def check_positive_int(name: str, given: object) -> None:
     Raises:
         ArgumentError: `given` is no integer or is below 1.
     """
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+    if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
         raise ArgumentError(f"{name}={given!r} is not allowed; it must be an integer of at least 1")

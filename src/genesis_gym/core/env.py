@@ -112,7 +112,7 @@ class BatchedEnv:
         check_choice("control_mode", control_mode, CONTROLLERS)
         spec = find_robot(robot)
         self.task = find_task(task)
-        self.num_envs = num_envs
+        self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
         self.control_dt = SIM_DT * DECIMATION
 
@@ -142,6 +142,9 @@ class BatchedEnv:
         self._started = False
         self._closed = False
 
+        self._no_reward = torch.zeros(rows, device=self.device)
+        idle = torch.zeros(rows, self._controller.action_dim, device=self.device)
+        self._reward_names = list(self.task.reward(self.task.evaluate(), idle))
         parts = self.task.observation()
         ends = torch.tensor([0, *(part.shape[-1] for part in parts.values())]).cumsum(0).tolist()
         self.observation_layout = {
@@ -190,11 +193,10 @@ class BatchedEnv:
         self._started = True
 
         evaluation = self.task.evaluate()
-        reward_terms = self.task.reward(evaluation, torch.zeros(len(mask), self.action_dim, device=self.device))
-        self._observation = torch.where(mask[:, None], self._observe(), self._observation)
-        zero = torch.zeros(len(mask), device=self.device)
-        metrics = self._metrics(evaluation, dict.fromkeys(reward_terms, zero), self._faulty)
-        return self._observation[: self.num_envs].clone(), metrics
+        reward_terms = dict.fromkeys(self._reward_names, self._no_reward)
+        observation = self._observe().clamp(-OBSERVATION_BOUND, OBSERVATION_BOUND)
+        self._observation = torch.where(mask[:, None], observation, self._observation)
+        return self._face(self._observation.clone()), self._metrics(evaluation, reward_terms)
 
     def step(self, action: torch.Tensor) -> StepResult:
         """Take one control step in every row.
@@ -228,28 +230,26 @@ class BatchedEnv:
 
         evaluation = self.task.evaluate()
         reward_terms = self.task.reward(evaluation, action)
-        reward = torch.stack([torch.zeros_like(self._clock, dtype=torch.float32), *reward_terms.values()]).sum(0)
+        reward = sum(reward_terms.values(), start=self._no_reward)
         observation = self._observe()
 
-        faulty = faulty | ~torch.isfinite(observation.sum(-1) + reward)
+        faulty = faulty | ~torch.isfinite(observation.sum(-1) + reward)  # finite only if all is
         self._fault_counts = self._fault_counts + (faulty & ~self._faulty)
-        self._faulty = self._faulty | faulty
-        reward = torch.where(self._faulty, 0.0, reward)
-        self._observation = torch.where(self._faulty[:, None], self._observation, observation)
+        self._faulty = faulty = self._faulty | faulty
+        observation = observation.clamp(-OBSERVATION_BOUND, OBSERVATION_BOUND)
+        self._observation = torch.where(faulty[:, None], self._observation, observation)
 
-        ended = evaluation.get("success", self._faulty) | evaluation.get("fail", self._faulty)
-        terminated = ended & ~self._faulty
-        truncated = self._faulty.clone()
+        ended = evaluation.get("success", faulty) | evaluation.get("fail", faulty)
+        terminated = ended & ~faulty
+        truncated = faulty.clone()
         if self.max_episode_steps is not None:
             truncated = truncated | ((self._clock >= self.max_episode_steps) & ~terminated)
-
-        n = self.num_envs
         return StepResult(
-            self._observation[:n].clone(),
-            reward[:n],
-            terminated[:n],
-            truncated[:n],
-            self._metrics(evaluation, reward_terms, self._faulty),
+            self._face(self._observation.clone()),
+            self._face(torch.where(faulty, 0.0, reward)),
+            self._face(terminated),
+            self._face(truncated),
+            self._metrics(evaluation, reward_terms),
         )
 
     def render(self) -> NDArray[np.uint8]:
@@ -274,22 +274,24 @@ class BatchedEnv:
             self.simulation.close()
 
     def _observe(self) -> torch.Tensor:
-        """Join the parts of the observation; NaN passes through for `step` to see, infinity does not fit."""
-        observation = torch.cat(list(self.task.observation().values()), dim=-1)
-        return torch.where(
-            observation.isinf(), torch.nan, observation.clamp(-OBSERVATION_BOUND, OBSERVATION_BOUND)
-        )
+        """Join the parts of the observation, neither clipped nor checked."""
+        return torch.cat(list(self.task.observation().values()), dim=-1)
 
     def _metrics(
-        self, evaluation: dict[str, torch.Tensor], reward_terms: dict[str, torch.Tensor], faulty: torch.Tensor
+        self, evaluation: dict[str, torch.Tensor], reward_terms: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
         """Everything about a step that is for people: fresh tensors, zero where the row is faulty."""
+        faulty = self._faulty
         measured = {name: value for name, value in evaluation.items() if name not in ("success", "fail")}
         measured.update({f"reward/{name}": term for name, term in reward_terms.items()})
         metrics = {name: torch.where(faulty, 0.0, value) for name, value in measured.items()}
-        metrics["is_success"] = evaluation.get("success", torch.zeros_like(faulty)) & ~faulty
+        metrics["is_success"] = evaluation["success"] & ~faulty if "success" in evaluation else faulty & ~faulty
         metrics["fault"] = faulty.clone()
-        return {name: value[: self.num_envs] for name, value in metrics.items()}
+        return {name: self._face(value) for name, value in metrics.items()}
+
+    def _face(self, rows: torch.Tensor) -> torch.Tensor:
+        """Leave out the second row of a single environment's scene."""
+        return rows[:1] if self.num_envs == 1 else rows
 
     def _check_action(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give the action that is safe to take in every row, and the rows whose own was not finite."""
@@ -302,7 +304,7 @@ class BatchedEnv:
                 f"({self.num_envs}, {self.action_dim})"
             )
         action = self._pad(action.to(self.device, torch.float32))
-        finite = torch.isfinite(action.sum(-1))
+        finite = torch.isfinite(action).all(-1)
         return torch.where(finite[:, None], action, 0.0).clamp(-1.0, 1.0), ~finite
 
     def _row_mask(self, rows: torch.Tensor) -> torch.Tensor:

@@ -40,6 +40,7 @@ class RowRandom:
     def __init__(self, rows: int, device: torch.device) -> None:
         self.seeds = torch.zeros(rows, dtype=torch.int64, device=device)
         self.episodes = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._keys = torch.zeros(rows, dtype=torch.int64, device=device)
 
     def seed(self, seeds: torch.Tensor, rows: torch.Tensor) -> None:
         """Give some rows a seed and put them before their first episode.
@@ -58,6 +59,7 @@ class RowRandom:
             rows: bool mask `(rows,)`.
         """
         self.episodes = self.episodes + rows
+        self._keys = _mix(_mix(self.seeds + _GOLDEN) ^ (self.episodes * _GOLDEN + 1))
 
     def uniform(self, name: str, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
         """Draw uniformly from a box, for every row.
@@ -71,10 +73,8 @@ class RowRandom:
         Returns:
             float32 `(rows, k)` in [low, high].
         """
-        key = _mix(self.seeds + _GOLDEN)
-        key = _mix(key ^ _mix(self.episodes * _GOLDEN + 1))
-        key = _mix(key ^ zlib.crc32(name.encode()))
-        counter = torch.arange(1, low.numel() + 1, device=key.device, dtype=torch.int64) * _GOLDEN
-        bits = _mix(key[:, None] + counter)
+        first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a row's SplitMix64 sequence
+        counter = torch.arange(first, first + low.numel(), device=self._keys.device) * _GOLDEN
+        bits = _mix(self._keys[:, None] + counter)
         unit = _shift_right(bits, 40).to(torch.float32) * 2.0**-24  # 24 bits fill a float32's mantissa
         return low + (high - low) * unit

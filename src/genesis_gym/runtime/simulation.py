@@ -136,7 +136,9 @@ class Simulation:
             World-frame positions `(n, links, 3)` in metres and quaternions w, x, y, z `(n, links, 4)`.
         """
         poses = [
-            self.scene.rigid_solver.forward_kinematics_query(entity, part, torch.arange(len(part)))
+            self.scene.rigid_solver.forward_kinematics_query(
+                entity, part, torch.arange(len(part), device=self.device)
+            )
             for part in torch.split(positions, self.num_rows)
         ]
         return torch.cat([p for p, _ in poses]), torch.cat([q for _, q in poses])

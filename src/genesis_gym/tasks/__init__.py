@@ -1,5 +1,7 @@
 """Tasks: what a robot is asked to do, each a small class in batched torch."""
 
+import copy
+
 from genesis_gym.errors import check_choice
 from genesis_gym.tasks.reach import Reach
 from genesis_gym.tasks.task import Evaluation, Task
@@ -9,7 +11,7 @@ TASKS: dict[str, type[Task]] = {"none": Task, "reach": Reach}
 
 
 def find_task(task: str | Task) -> Task:
-    """Make a task by name; an instance passes through.
+    """Make a task by name, or copy an instance, so that one declaration can make many environments.
 
     Args:
         task: A name in `TASKS` or an instance of a subclass of `Task`.
@@ -21,7 +23,7 @@ def find_task(task: str | Task) -> Task:
         ArgumentError: The name is unknown.
     """
     if isinstance(task, Task):
-        return task
+        return copy.deepcopy(task)
     check_choice("task", task, TASKS)
     return TASKS[task]()
 
