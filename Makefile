@@ -11,10 +11,10 @@ help: ## Show this list
 
 install: .venv/installed ## Create .venv and install everything, pinned by constraints.txt
 
-.venv/installed: pyproject.toml constraints.txt scripts/system_libraries.sh scripts/install_torch.sh
-	@sh scripts/system_libraries.sh
+.venv/installed: pyproject.toml constraints.txt scripts/system_packages.sh scripts/install_torch.sh
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
-	  { echo "Python 3.10 to 3.13 is needed, $(PYTHON) is $$($(PYTHON) --version); try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	  { echo "Python 3.10 to 3.13 is needed; name one, such as: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@sh scripts/system_packages.sh $(PYTHON)
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)" sh scripts/install_torch.sh $(BIN)/python
 	@echo "Installing genesis-gym and what it needs (about a minute) ..."
@@ -28,7 +28,7 @@ test: install ## Run the checks and the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports --no-logo 
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow"
 
 test-slow: install ## Run the long learning tests

@@ -169,9 +169,9 @@ def _train(
         {
             "device": report.device,
             **dataclasses.asdict(report.evaluation),
-            **{f"{phase} seconds": value for phase, value in report.seconds.items()},
-            "process start to evaluated": f"{report.solved_seconds:.1f} s",
-            "run folder": f"{report.folder}  ({', '.join(report.files)})",
+            "wall clock": ", ".join(f"{phase} {value:.1f} s" for phase, value in report.seconds.items()),
+            "start to evaluated": f"{report.solved_seconds:.1f} s",
+            "run folder": f"{report.folder}: {', '.join(report.files)}",
         }
     )
     return 0

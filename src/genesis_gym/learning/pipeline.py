@@ -19,7 +19,7 @@ from genesis_gym.learning.policy import Act
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.runs import EVALUATION_FILE, VIDEO_FILE, write_json
 from genesis_gym.learning.train import train, write_learning_curve
-from genesis_gym.runtime import describe_device, kernel_cache_is_cold, start
+from genesis_gym.runtime import describe_device, start
 
 EVALUATION_EPISODES = 100
 VIDEO_EPISODES = 6
@@ -72,7 +72,7 @@ def run_pipeline(
 
     start(backend)
     lap("import")
-    with announced(console, _building(config)):
+    with announced(console, f"Building {config.num_envs} rows of {config.env}"):
         env = make_core(config.env, config.num_envs, backend=backend, camera_rows=[0] if video else ())
     lap("build")
     try:
@@ -89,13 +89,6 @@ def run_pipeline(
         env.close()
     write_json(folder / EVALUATION_FILE, {**dataclasses.asdict(evaluation), "seconds": seconds})
     return report
-
-
-def _building(config: TrainConfig) -> str:
-    title = f"Building {config.num_envs} rows of {config.env}"
-    if kernel_cache_is_cold():
-        title += ", compiling Genesis's kernels for the first time (a minute or more; kept for later runs)"
-    return title
 
 
 def _film(env: BatchedEnv, act: Act, folder: Path, console: Console) -> None:
