@@ -4,8 +4,7 @@ For each number of rows one scene is built, and rounds of raw, core, `make_vec` 
 so that a noisy machine slows all of them alike. Reported are the median over rounds and the extremes.
 
 `raw` makes the same arms do the same motion without this package: it replays the joint targets of a recorded
-rollout through Genesis alone, since the cost of a physics step depends on what moves and touches. `still` is
-`scene.step()` with the arms at rest at home.
+rollout through Genesis alone, since the cost of a physics step depends on what moves and touches.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ PEERS = {
     "panda-gym PandaReach-v3, 8 processes": (1_099, 44),
     "Gymnasium-Robotics FetchReach-v4, 8 processes": (1_377, 55),
 }
-FACES = ("still", "raw", "core", "make_vec", "sb3")
+FACES = ("raw", "core", "make_vec", "sb3")
 
 EPISODE = 100
 
@@ -65,19 +64,15 @@ def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
     scene, robot = core.simulation.scene, core.robot
     commands = record_commands(core, tensors)
 
-    def still(_: int) -> None:
-        for _ in range(DECIMATION):
-            scene.step()
-
     def raw(i: int) -> None:
         if i % len(commands) == 0:
             scene.reset()
             robot.hold_gripper_open()
         robot.entity.control_dofs_position_velocity(*commands[i % len(commands)], robot.dofs)
-        still(i)
+        for _ in range(DECIMATION):
+            scene.step()
 
     faces: dict[str, Callable[[int], Any]] = {
-        "still": still,
         "raw": raw,
         "core": lambda i: autoreset.step(tensors[i % EPISODE]),
         "make_vec": lambda i: vector.step(actions[i % EPISODE]),
