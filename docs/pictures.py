@@ -32,4 +32,4 @@ while running.any():
     running &= ~(result.terminated | result.truncated).numpy()
 env.close()
 grid = np.concatenate([np.concatenate(last[:3], axis=1), np.concatenate(last[3:], axis=1)])
-iio.imwrite(Path(__file__).parent / "images" / "reach.png", grid[::2, ::2] if grid.shape[1] > 2000 else grid)
+iio.imwrite(Path(__file__).parent / "images" / "reach.png", grid)

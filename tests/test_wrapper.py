@@ -133,6 +133,7 @@ def test_rendering_shows_the_present_state(single) -> None:
 
 
 def test_rendering_does_not_change_the_physics(single, guide_env) -> None:
+    """The arm in the air moves alike, to the last bit, with camera and marker or without."""
     actions = np.random.default_rng(0).uniform(-1, 1, (10, 7)).astype(np.float32)
     results = []
     for env, render in ((single, True), (guide_env, False)):

@@ -40,6 +40,7 @@ class RowRandom:
     def __init__(self, rows: int, device: torch.device) -> None:
         self.seeds = torch.zeros(rows, dtype=torch.int64, device=device)
         self.episodes = torch.zeros(rows, dtype=torch.int64, device=device)
+        self._mixed_seeds = torch.zeros(rows, dtype=torch.int64, device=device)
         self._keys = torch.zeros(rows, dtype=torch.int64, device=device)
 
     def seed(self, seeds: torch.Tensor, rows: torch.Tensor) -> None:
@@ -51,6 +52,7 @@ class RowRandom:
         """
         self.seeds = torch.where(rows, seeds, self.seeds)
         self.episodes = torch.where(rows, -1, self.episodes)
+        self._mixed_seeds = _mix(self.seeds + _GOLDEN)
 
     def next_episode(self, rows: torch.Tensor) -> None:
         """Advance some rows to their next episode.
@@ -59,7 +61,7 @@ class RowRandom:
             rows: bool mask `(rows,)`.
         """
         self.episodes = self.episodes + rows
-        self._keys = _mix(_mix(self.seeds + _GOLDEN) ^ (self.episodes * _GOLDEN + 1))
+        self._keys = _mix(self._mixed_seeds ^ (self.episodes * _GOLDEN + 1))
 
     def uniform(self, name: str, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
         """Draw uniformly from a box, for every row.
