@@ -333,6 +333,9 @@ def test_writing_into_a_result_does_not_reach_the_environment(core: BatchedEnv) 
         assert torch.equal(result.observation, truth[step + 1])
         for tensor in tensors(result):
             tensor.fill_(1)
+    first = torch.arange(8) == 0
+    observation, _ = core.reset(first)
+    assert torch.equal(observation[~first], truth[-1][~first]), "rows that were not reset show their true state"
 
 
 def tensors(result) -> list[torch.Tensor]:
