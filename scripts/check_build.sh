@@ -2,7 +2,7 @@
 # Build wheel and sdist, install each by itself and see that it imports and registers its environments.
 # usage: check_build.sh PYTHON
 set -eu
-python=$(realpath "$1")
+python=$1
 "$python" -m pip install --quiet --disable-pip-version-check build
 rm -rf dist
 "$python" -m build --outdir dist . >/dev/null

@@ -78,7 +78,7 @@ class Autoreset:
         observation, metrics = last.observation, last.metrics
         if bool(ended.any()):
             observation, metrics = self._env.reset(ended)
-            metrics = {name: _choose(ended, metrics[name], value) for name, value in last.metrics.items()}
+            metrics = {name: torch.where(ended, metrics[name], value) for name, value in last.metrics.items()}
         return Transition(
             observation,
             last.reward,
@@ -102,7 +102,7 @@ class Autoreset:
             action = torch.where(pending[:, None], 0.0, action)
         last = self._env.step(action)
         observation, metrics = self._env.reset(pending)
-        metrics = {name: _choose(pending, metrics[name], value) for name, value in last.metrics.items()}
+        metrics = {name: torch.where(pending, metrics[name], value) for name, value in last.metrics.items()}
         reward = torch.where(pending, 0.0, last.reward)
         terminated, truncated = last.terminated & ~pending, last.truncated & ~pending
         self._ended = terminated | truncated
@@ -123,7 +123,3 @@ class Autoreset:
         self._ended = last.terminated | last.truncated
         nothing = torch.zeros_like(self._ended)
         return Transition(*last, reset=nothing, final_observation=last.observation, final_metrics=last.metrics)
-
-
-def _choose(rows: torch.Tensor, there: torch.Tensor, elsewhere: torch.Tensor) -> torch.Tensor:
-    return torch.where(rows, there, elsewhere)
