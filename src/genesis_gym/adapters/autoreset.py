@@ -77,8 +77,7 @@ class Autoreset:
         ended = last.terminated | last.truncated
         observation, metrics = last.observation, last.metrics
         if bool(ended.any()):
-            observation, metrics = self._env.reset(ended)
-            metrics = {name: torch.where(ended, metrics[name], value) for name, value in last.metrics.items()}
+            observation, metrics = self._reset_rows(ended, last.metrics)
         return Transition(
             observation,
             last.reward,
@@ -101,8 +100,7 @@ class Autoreset:
         if action.shape[:1] == pending.shape:
             action = torch.where(pending[:, None], 0.0, action)
         last = self._env.step(action)
-        observation, metrics = self._env.reset(pending)
-        metrics = {name: torch.where(pending, metrics[name], value) for name, value in last.metrics.items()}
+        observation, metrics = self._reset_rows(pending, last.metrics)
         reward = torch.where(pending, 0.0, last.reward)
         terminated, truncated = last.terminated & ~pending, last.truncated & ~pending
         self._ended = terminated | truncated
@@ -123,3 +121,8 @@ class Autoreset:
         self._ended = last.terminated | last.truncated
         nothing = torch.zeros_like(self._ended)
         return Transition(*last, reset=nothing, final_observation=last.observation, final_metrics=last.metrics)
+
+    def _reset_rows(self, rows: torch.Tensor, metrics: Metrics) -> tuple[torch.Tensor, Metrics]:
+        """Reset some rows; the metrics of the others stay those of the step."""
+        observation, fresh = self._env.reset(rows)
+        return observation, {name: torch.where(rows, fresh[name], value) for name, value in metrics.items()}

@@ -77,15 +77,16 @@ class Evaluate:
 
     folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
     episodes: Annotated[int, arg(help="How many episodes.")] = 100
-    seed: Annotated[int, arg(help="Seed of the first episode.")] = 1_000_000
+    seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     device: Device = "auto"
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.evaluate import evaluate_run
+        from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_run
 
-        figures = dataclasses.asdict(evaluate_run(self.folder, self.episodes, self.seed, self.device))
+        seed = EVALUATION_SEED if self.seed is None else self.seed
+        figures = dataclasses.asdict(evaluate_run(self.folder, self.episodes, seed, self.device))
         if self.json:
             print(json.dumps(figures))
         else:

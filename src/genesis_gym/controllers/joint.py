@@ -57,11 +57,11 @@ class Controller:
             action: `(rows, action_dim)` in [-1, 1], finite.
         """
         joints = self._robot.joint_position
-        goal, speed = self._plan(action)
+        goal, travel = self._plan(action)
         braking = torch.sqrt(2.0 * BRAKING * (goal - joints).abs()) * self._control_dt  # from v² = 2 a d
-        speed = torch.minimum(speed, braking)
+        travel = torch.minimum(travel, braking)
         target = self.target.clamp(joints - LEAD, joints + LEAD)
-        step = (goal - target).clamp(-speed, speed)
+        step = (goal - target).clamp(-travel, travel)
         self.target = target + step
         self._robot.command(self.target, step / self._control_dt)
 

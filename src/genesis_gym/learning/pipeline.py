@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -34,14 +34,17 @@ class Report:
         device: The device in words.
         evaluation: Figures over fresh deterministic episodes.
         seconds: Phase → wall-clock seconds, in order; `import` counts from the start of the process.
-        solved_seconds: Wall-clock seconds from the start of the process to the end of the evaluation.
     """
 
     folder: Path
     device: str
     evaluation: EvaluationResult
-    seconds: dict[str, float] = field(default_factory=dict)
-    solved_seconds: float = 0.0
+    seconds: dict[str, float]
+
+    @property
+    def solved_seconds(self) -> float:
+        """Wall-clock seconds from the start of the process to the end of the evaluation."""
+        return sum(value for phase, value in self.seconds.items() if phase != "pictures")
 
     @property
     def files(self) -> list[str]:
@@ -80,7 +83,7 @@ def run_pipeline(
         lap("training")
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
         lap("evaluation")
-        report = Report(folder, describe_device(), evaluation, seconds, round(sum(seconds.values()), 2))
+        report = Report(folder, describe_device(), evaluation, seconds)
         write_learning_curve(folder, env)
         if video:
             _film(env, act, folder, console)
