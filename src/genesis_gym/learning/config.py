@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -15,6 +16,8 @@ from genesis_gym.learning.presets import (
     TD3Hyperparameters,
 )
 from genesis_gym.registration import find_spec
+
+Model = TypeVar("Model", bound=BaseModel)
 
 #: Written into every run folder; another number means another layout of `config.json`.
 CONFIG_VERSION = 1
@@ -60,6 +63,7 @@ def make_config(
     seed: int = 0,
     num_envs: int | None = None,
     timesteps: int | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
 ) -> TrainConfig:
     """Fill a preset into a config.
 
@@ -70,12 +74,13 @@ def make_config(
         seed: From 0 to 2**32 - 1.
         num_envs: Rows; None for the preset's.
         timesteps: Environment steps over all rows; None for the preset's.
+        hyperparameters: Name → value of those that differ from the preset's.
 
     Returns:
         The config.
 
     Raises:
-        ArgumentError: A value is not allowed.
+        ArgumentError: A name or a value is not allowed.
     """
     find_spec(env)
     check_choice("algorithm", algorithm, PRESETS)
@@ -94,8 +99,35 @@ def make_config(
         seed=seed,
         num_envs=num_envs or chosen.num_envs,
         timesteps=timesteps or chosen.timesteps,
-        hyperparameters=chosen.hyperparameters,
+        hyperparameters=override(chosen.hyperparameters, hyperparameters or {}),
     )
+
+
+def override(model: Model, values: Mapping[str, Any]) -> Model:
+    """Replace some fields of a validated model.
+
+    Args:
+        model: The model.
+        values: Name → value of the fields that change.
+
+    Returns:
+        A new model.
+
+    Raises:
+        ArgumentError: A name is unknown, for which the nearest is suggested, or a value is not allowed.
+    """
+    for name in values:
+        check_choice("hyperparameter", name, type(model).model_fields)
+    try:
+        return type(model).model_validate({**model.model_dump(), **values})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])
+        raise ArgumentError(f"{name}={values.get(name)!r} is not allowed: {_lower(first['msg'])}") from error
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
 
 
 def parse_config(data: Any, source: str) -> TrainConfig:

@@ -8,10 +8,8 @@ from pathlib import Path
 import torch
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.policy import Act, load_policy
-from genesis_gym.learning.runs import read_config
+from genesis_gym.learning.policy import Act, open_run
 
 #: Episode k of an evaluation has seed EVALUATION_SEED + k, far from the seeds that training uses.
 EVALUATION_SEED = 1_000_000
@@ -93,11 +91,10 @@ def evaluate_run(
         RunFolderError: It is no run folder, or its files cannot be read.
         ArgumentError: `episodes`, `seed` or `backend` is not allowed.
     """
-    config = read_config(folder)
     check_positive_int("episodes", episodes)
-    env = make_core(config.env, min(episodes, 256), backend=backend)
+    _, env, act = open_run(folder, min(episodes, 256), backend=backend)
     try:
-        return evaluate_policy(env, load_policy(folder, config, env), episodes, seed)
+        return evaluate_policy(env, act, episodes, seed)
     finally:
         env.close()
 

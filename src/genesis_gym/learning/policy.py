@@ -19,9 +19,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 
 from genesis_gym.adapters.spaces import action_space, observation_space
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import RunFolderError
+from genesis_gym.core.make import make_core
+from genesis_gym.errors import GenesisGymError, RunFolderError
 from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.runs import POLICY_FILE, SB3_FILE, SB3_NORMALIZE_FILE, write_whole
+from genesis_gym.learning.runs import POLICY_FILE, SB3_FILE, SB3_NORMALIZE_FILE, read_config, write_whole
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "SAC": SAC, "TD3": TD3}
 
@@ -158,6 +159,29 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv) -> Act:
         reason = str(error).strip().splitlines()[-1].strip()
         raise RunFolderError(f"{path} cannot be loaded: {reason}") from error
     return deterministic(policy.to(env.device), normalizer)
+
+
+def open_run(folder: Path, num_envs: int, **kwargs: Any) -> tuple[TrainConfig, BatchedEnv, Act]:
+    """Build the environment of a run and read its policy; the caller closes the environment.
+
+    Args:
+        folder: The run folder.
+        num_envs: Rows of the environment.
+        **kwargs: `backend`, `show_viewer` and `camera_rows` of `BatchedEnv`.
+
+    Returns:
+        The config, the environment and the deterministic policy.
+
+    Raises:
+        RunFolderError: It is no run folder, or its files cannot be read.
+    """
+    config = read_config(folder)
+    env = make_core(config.env, num_envs, **kwargs)
+    try:
+        return config, env, load_policy(folder, config, env)
+    except GenesisGymError:
+        env.close()
+        raise
 
 
 def deterministic(policy: BasePolicy, normalizer: ObservationNormalizer) -> Act:

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, Strict
+
+#: Widths of the hidden layers; JSON and the command line give a list.
+Layers = Annotated[tuple[PositiveInt, ...], Strict(False)]
 
 
 class Hyperparameters(BaseModel):
@@ -17,12 +20,12 @@ class Hyperparameters(BaseModel):
     those of the observation become part of the policy.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     learning_rate: PositiveFloat = 3e-4
     batch_size: PositiveInt = 256
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
-    net_arch: tuple[PositiveInt, ...] = (64, 64)
+    net_arch: Layers = (64, 64)
     normalize_observation: bool = False
     normalize_reward: bool = False
 
@@ -52,7 +55,7 @@ class OffPolicyHyperparameters(Hyperparameters):
 class SACHyperparameters(OffPolicyHyperparameters):
     """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments."""
 
-    net_arch: tuple[PositiveInt, ...] = (256, 256)
+    net_arch: Layers = (256, 256)
     target_update_interval: PositiveInt = 1
     target_entropy: Literal["auto"] | float = "auto"
 
@@ -63,7 +66,7 @@ class TD3Hyperparameters(OffPolicyHyperparameters):
     `action_noise_std` is the standard deviation of Gaussian exploration noise; 0 is SB3's default of none.
     """
 
-    net_arch: tuple[PositiveInt, ...] = (400, 300)
+    net_arch: Layers = (400, 300)
     policy_delay: PositiveInt = 2
     target_policy_noise: float = Field(default=0.2, ge=0.0)
     target_noise_clip: float = Field(default=0.5, ge=0.0)
