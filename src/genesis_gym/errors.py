@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
-from numbers import Integral
+from numbers import Integral, Real
 
 import gymnasium
 
@@ -68,3 +69,15 @@ def check_positive_int(name: str, given: object) -> None:
     """
     if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
         raise ArgumentError(f"{name}={given!r} is not allowed; it must be an integer of at least 1")
+
+
+def is_number(given: object) -> bool:
+    """Whether something is a finite real number.
+
+    Args:
+        given: Anything.
+
+    Returns:
+        False for bools, NaN and infinities too.
+    """
+    return not isinstance(given, bool) and isinstance(given, Real) and math.isfinite(given)

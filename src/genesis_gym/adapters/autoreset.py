@@ -125,4 +125,7 @@ class Autoreset:
     def _reset_rows(self, rows: torch.Tensor, metrics: Metrics) -> tuple[torch.Tensor, Metrics]:
         """Reset some rows; the metrics of the others stay those of the step."""
         observation, fresh = self._env.reset(rows)
-        return observation, {name: torch.where(rows, fresh[name], value) for name, value in metrics.items()}
+        masks = {1: rows, 2: rows[:, None]}
+        return observation, {
+            name: torch.where(masks[value.ndim], fresh[name], value) for name, value in metrics.items()
+        }

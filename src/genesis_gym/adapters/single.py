@@ -49,6 +49,7 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
         task: str | Task = "none",
         control_mode: str = "joint_delta",
         max_steps: int | None = MAX_EPISODE_STEPS,
+        **kwargs: Any,
     ) -> None:
         """Build the scene.
 
@@ -61,6 +62,7 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
             task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
             control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
             max_steps: Control steps after which an episode is truncated; None for never.
+            **kwargs: `reward_weights`, `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
@@ -77,6 +79,7 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
             backend="gpu" if use_gpu else "cpu",
             show_viewer=show_viewer or render_mode == "human",
             camera_rows=[0] if render_mode == "rgb_array" else (),
+            **kwargs,
         )
         self.render_mode = render_mode
         modes = self.metadata["render_modes"] if has_display() else ["rgb_array"]
@@ -97,6 +100,19 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
     def max_steps(self) -> int | None:
         """Control steps after which an episode is truncated; None for never."""
         return self.core.max_episode_steps
+
+    @property
+    def difficulty(self) -> float:
+        """How hard the next episode will be, 0 to 1; 1 is the task as declared."""
+        return self.core.difficulty.item()
+
+    def increase_difficulty(self) -> None:
+        """Take one step of the curriculum, from the next episode on.
+
+        Raises:
+            ArgumentError: The environment was made without a curriculum.
+        """
+        self.core.increase_difficulty()
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -209,4 +225,5 @@ make_single.metadata = GenesisGymWrapper.metadata  # type: ignore[attr-defined] 
 
 
 def _info(metrics: dict[str, torch.Tensor]) -> dict[str, Any]:
-    return {name: value.item() for name, value in metrics.items()}
+    """Numbers as Python's, vectors as arrays."""
+    return {name: value.item() if value.ndim == 1 else to_numpy(value[0]) for name, value in metrics.items()}

@@ -44,6 +44,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         render_mode: str | None = None,
         max_episode_steps: int | None = MAX_EPISODE_STEPS,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        **kwargs: Any,
     ) -> None:
         """Build the scene.
 
@@ -59,6 +60,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             max_episode_steps: Control steps after which an episode is truncated; None for never.
             autoreset_mode: When a row that ended is reset, as Gymnasium defines it: `NEXT_STEP`, `SAME_STEP`
                 or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
+            **kwargs: `reward_weights`, `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
@@ -79,6 +81,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             backend="gpu" if use_gpu else "cpu",
             show_viewer=show_viewer or render_mode == "human",
             camera_rows=range(num_envs) if render_mode == "rgb_array" else (),
+            **kwargs,
         )
         self._autoreset = Autoreset(self.core, autoreset_mode)
         self.num_envs = num_envs

@@ -7,8 +7,9 @@ steps, the task evaluates, rewards and observes. It never resets a row by itself
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
@@ -20,11 +21,18 @@ from genesis_gym.errors import (
     NotResetError,
     check_choice,
     check_positive_int,
+    is_number,
 )
 from genesis_gym.robots import Robot, RobotSpec, find_robot
 from genesis_gym.runtime import RowRandom, Simulation
 from genesis_gym.tasks import Task, find_task
 from genesis_gym.tasks.scenes import SCENES
+from genesis_gym.tasks.task import Evaluation
+from genesis_gym.validation import validate
+from genesis_gym.variation.curriculum import Curriculum
+from genesis_gym.variation.levels import RowDifficulty
+from genesis_gym.variation.physics import SCENE_TERMS, RandomizedPhysics
+from genesis_gym.variation.randomization import Randomization
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +54,8 @@ class StepResult(NamedTuple):
         reward: float32 `(num_envs,)`.
         terminated: bool `(num_envs,)`: success or failure.
         truncated: bool `(num_envs,)`: the clock ran out, or the row is faulty; never together with terminated.
-        metrics: Name → `(num_envs,)`: `is_success`, `fault`, the task's metrics, and `reward/<term>`.
+        metrics: Name → `(num_envs,)`: `is_success`, `fault`, the task's metrics, `reward/<term>`,
+            `difficulty` with a curriculum, and `randomization/<term>`, `(num_envs,)` or `(num_envs, k)`.
     """
 
     observation: torch.Tensor
@@ -73,6 +82,8 @@ class BatchedEnv:
         observation_dim: Numbers in one row's observation.
         observation_layout: Name of each part of an observation → its place.
         fault_counts: Faults of each row since it was made, int64 `(num_envs,)`.
+        reward_weights: Name of each reward term → its weight.
+        difficulty: How hard the next episode of each row will be, float `(num_envs,)`.
     """
 
     def __init__(
@@ -84,6 +95,10 @@ class BatchedEnv:
         scene_type: str = "empty",
         control_mode: str = "joint_delta",
         max_episode_steps: int | None = None,
+        reward_weights: Mapping[str, float] | None = None,
+        randomization: Randomization | Mapping[str, Any] | None = None,
+        curriculum: Curriculum | Mapping[str, Any] | None = None,
+        observation_parts: Mapping[str, int] | None = None,
         backend: str = "auto",
         show_viewer: bool = False,
         camera_rows: Sequence[int] = (),
@@ -97,6 +112,11 @@ class BatchedEnv:
             scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
             control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
             max_episode_steps: Control steps after which an episode is truncated; None for never.
+            reward_weights: Weights of reward terms that differ from the task's.
+            randomization: What of the physics varies from episode to episode, or its fields.
+            curriculum: When rows grow harder, or its fields; None for the full task from the start.
+            observation_parts: Name → size of the parts that make the observation, in this order, so that several
+                tasks can share one policy; a part that the task lacks is zero. None for the task's own.
             backend: One of `genesis_gym.runtime.BACKENDS`.
             show_viewer: Open Genesis's viewer.
             camera_rows: Rows that `render` shows.
@@ -111,6 +131,8 @@ class BatchedEnv:
         check_choice("scene_type", scene_type, SCENES)
         check_choice("control_mode", control_mode, CONTROLLERS)
         spec = find_robot(robot)
+        varied = validate(Randomization, "randomization", randomization or {})
+        self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
@@ -120,7 +142,12 @@ class BatchedEnv:
         # row costs 5 % and makes a single environment equal a row of any batch, bit for bit.
         rows = max(2, num_envs)
         self.simulation = Simulation(
-            num_rows=rows, dt=SIM_DT, backend=backend, show_viewer=show_viewer, camera_rows=camera_rows
+            num_rows=rows,
+            dt=SIM_DT,
+            backend=backend,
+            show_viewer=show_viewer,
+            camera_rows=camera_rows,
+            varied_physics=bool(SCENE_TERMS & varied.active.keys()),
         )
         self.device = self.simulation.device
         SCENES[scene_type](self.simulation)
@@ -133,6 +160,11 @@ class BatchedEnv:
         self._controller = make_controller(control_mode, self.robot, self.control_dt)
         self.task.start(self.robot, self.simulation)
 
+        self.action_dim = self._controller.action_dim
+        self._physics = (
+            RandomizedPhysics(varied, self.robot, self.simulation, self.action_dim) if varied.active else None
+        )
+        self._levels = None if self._curriculum is None else RowDifficulty(self._curriculum, rows, self.device)
         self._random = RowRandom(rows, self.device)
         self._all_rows = torch.ones(rows, dtype=torch.bool, device=self.device)
         self._random.seed(self._row_seeds(secrets.randbits(62)), self._all_rows)
@@ -143,21 +175,45 @@ class BatchedEnv:
         self._closed = False
 
         self._no_reward = torch.zeros(rows, device=self.device)
-        idle = torch.zeros(rows, self._controller.action_dim, device=self.device)
-        self._reward_names = list(self.task.reward(self.task.evaluate(), idle))
-        parts = self.task.observation()
-        ends = torch.tensor([0, *(part.shape[-1] for part in parts.values())]).cumsum(0).tolist()
+        evaluation = self.task.evaluate()
+        terms = self.task.reward(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
+        potentials = self.task.potential(evaluation)
+        self.reward_weights = self._weigh([*terms, *potentials], reward_weights or {})
+        self._shaped = any(self.reward_weights[name] for name in potentials)
+        self._potential = potentials
+        self._succeeded = torch.zeros_like(self._faulty)
+
+        own = {name: part.shape[-1] for name, part in self.task.observation().items()}
+        self._parts = own if observation_parts is None else self._check_parts(observation_parts, own)
+        ends = torch.tensor([0, *self._parts.values()]).cumsum(0).tolist()
         self.observation_layout = {
-            name: slice(start, end) for name, start, end in zip(parts, ends, ends[1:], strict=False)
+            name: slice(start, end) for name, start, end in zip(self._parts, ends, ends[1:], strict=False)
         }
         self.observation_dim: int = ends[-1]
-        self.action_dim = self._controller.action_dim
         self._observation = torch.zeros(rows, self.observation_dim, device=self.device)
 
     @property
     def fault_counts(self) -> torch.Tensor:
         """Faults of each row since it was made, int64 `(num_envs,)`."""
         return self._fault_counts[: self.num_envs].clone()
+
+    @property
+    def difficulty(self) -> torch.Tensor:
+        """How hard the next episode of each row will be, float `(num_envs,)`; 1 is the task as declared."""
+        levels = self.task.difficulty if self._levels is None else self._levels.difficulty
+        return levels[: self.num_envs].clone()
+
+    def increase_difficulty(self) -> None:
+        """Promote every row by one step of the curriculum, from its next episode on.
+
+        Raises:
+            ArgumentError: The environment was made without a curriculum.
+        """
+        if self._levels is None:
+            raise ArgumentError(
+                "increase_difficulty() needs a curriculum; make the environment with curriculum={}"
+            )
+        self._levels.increase(self._all_rows)
 
     def reset(
         self, rows: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
@@ -183,17 +239,28 @@ class BatchedEnv:
             self._random.seed(self._row_seeds(seed), mask & self._rows_with_seed(seed))
         self._random.next_episode(mask)
 
+        if self._levels is not None:
+            self._levels.count(mask & (self._clock > 0), self._succeeded)
+            self.task.difficulty = torch.where(mask, self._levels.difficulty, self.task.difficulty)
         self.simulation.reset(mask)
+        if self._physics is not None:
+            self._physics.reset(mask, self._random)
         self.robot.hold_gripper_open()
         self.task.reset(mask, self._random)
         self.robot.update()
         self._controller.reset(mask)
         self._clock = torch.where(mask, 0, self._clock)
         self._faulty = self._faulty & ~mask
+        self._succeeded = self._succeeded & ~mask
         self._started = True
 
         evaluation = self.task.evaluate()
-        reward_terms = dict.fromkeys(self._reward_names, self._no_reward)
+        if self._shaped:
+            potentials = self.task.potential(evaluation)
+            self._potential = {
+                name: torch.where(mask, value, self._potential[name]) for name, value in potentials.items()
+            }
+        reward_terms = {name: self._no_reward for name, weight in self.reward_weights.items() if weight}
         observation = self._observe().clamp(-OBSERVATION_BOUND, OBSERVATION_BOUND)
         self._observation = torch.where(mask[:, None], observation, self._observation)
         return self._face(self._observation.clone()), self._metrics(evaluation, reward_terms)
@@ -221,15 +288,17 @@ class BatchedEnv:
             raise NotResetError("step() was called before reset(); call reset() first")
         action, faulty = self._check_action(action)
 
-        self._controller.apply(action)
+        self._controller.apply(action if self._physics is None else self._physics.delay(action))
         for _ in range(DECIMATION):
+            if self._physics is not None:
+                self._physics.before_physics_step()
             faulty = faulty | self.simulation.step()
         faulty = faulty | self.simulation.faulty_rows()
         self._clock = self._clock + 1
         self.robot.update()
 
         evaluation = self.task.evaluate()
-        reward_terms = self.task.reward(evaluation, action)
+        reward_terms = self._reward_terms(evaluation, action)
         reward = sum(reward_terms.values(), start=self._no_reward)
         observation = self._observe()
 
@@ -241,6 +310,8 @@ class BatchedEnv:
 
         ended = evaluation.get("success", faulty) | evaluation.get("fail", faulty)
         terminated = ended & ~faulty
+        if "success" in evaluation:
+            self._succeeded = evaluation["success"] & terminated
         truncated = faulty.clone()
         if self.max_episode_steps is not None:
             truncated = truncated | ((self._clock >= self.max_episode_steps) & ~terminated)
@@ -273,9 +344,67 @@ class BatchedEnv:
             self._closed = True
             self.simulation.close()
 
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Lend the rows to an evaluation: every episode has full difficulty and counts for no promotion.
+
+        Afterwards each row's random sequence goes on where it was; every row must be reset.
+        """
+        levels, self._levels = self._levels, None
+        random = self._random.state()
+        self.task.difficulty = torch.ones_like(self.task.difficulty)
+        try:
+            yield
+        finally:
+            self._levels = levels
+            self._random.restore(random)
+            self._clock = torch.zeros_like(self._clock)  # what was interrupted counts for no promotion either
+            self._started = False
+
     def _observe(self) -> torch.Tensor:
         """Join the parts of the observation, neither clipped nor checked."""
-        return torch.cat(list(self.task.observation().values()), dim=-1)
+        parts = self.task.observation()
+        rows = self._clock.numel()
+        joined = torch.cat(
+            [
+                parts[name] if name in parts else torch.zeros(rows, size, device=self.device)
+                for name, size in self._parts.items()
+            ],
+            dim=-1,
+        )
+        return joined if self._physics is None else self._physics.add_noise(joined, self._clock, self._random)
+
+    def _reward_terms(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The weighted terms of the step just taken."""
+        terms = self.task.reward(evaluation, action)
+        if self._shaped:
+            potential = self.task.potential(evaluation)
+            terms = {**terms, **{name: value - self._potential[name] for name, value in potential.items()}}
+            self._potential = potential
+        return {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}
+
+    def _weigh(self, names: Sequence[str], given: Mapping[str, float]) -> dict[str, float]:
+        for name, weight in given.items():
+            check_choice("reward_weights: term", name, names)
+            if not is_number(weight):
+                raise ArgumentError(
+                    f"reward_weights: {name}={weight!r} is not allowed; it must be a finite number"
+                )
+        weights = {**dict.fromkeys(names, 1.0), **self.task.reward_weights, **given}
+        return {name: float(weights[name]) for name in names}
+
+    @staticmethod
+    def _check_parts(parts: Mapping[str, int], own: dict[str, int]) -> dict[str, int]:
+        """The declared parts, which must hold all of the task's own in their sizes."""
+        for name, size in parts.items():
+            check_positive_int(f"observation_parts: {name}", size)
+        wrong = {name: size for name, size in own.items() if parts.get(name) != size}
+        if wrong:
+            missing = ", ".join(f"{name}={size}" for name, size in wrong.items())
+            raise ArgumentError(
+                f"observation_parts={dict(parts)} lacks parts of the task's observation: {missing}"
+            )
+        return dict(parts)
 
     def _metrics(
         self, evaluation: dict[str, torch.Tensor], reward_terms: dict[str, torch.Tensor]
@@ -287,6 +416,10 @@ class BatchedEnv:
         metrics = {name: torch.where(faulty, 0.0, value) for name, value in measured.items()}
         metrics["is_success"] = evaluation["success"] & ~faulty if "success" in evaluation else faulty & ~faulty
         metrics["fault"] = faulty.clone()
+        if self._levels is not None:
+            metrics["difficulty"] = self.task.difficulty.clone()
+        if self._physics is not None:
+            metrics.update({f"randomization/{name}": v.clone() for name, v in self._physics.values.items()})
         return {name: self._face(value) for name, value in metrics.items()}
 
     def _face(self, rows: torch.Tensor) -> torch.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
@@ -16,8 +16,7 @@ from genesis_gym.learning.presets import (
     TD3Hyperparameters,
 )
 from genesis_gym.registration import find_spec
-
-Model = TypeVar("Model", bound=BaseModel)
+from genesis_gym.validation import describe, validate
 
 #: Written into every run folder; another number means another layout of `config.json`.
 CONFIG_VERSION = 1
@@ -92,6 +91,7 @@ def make_config(
         check_positive_int("timesteps", timesteps)
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed={seed!r} is not allowed; it must be an integer from 0 to 2**32 - 1")
+    kind = type(chosen.hyperparameters)
     return TrainConfig(
         env=env,
         algorithm=algorithm,
@@ -99,35 +99,10 @@ def make_config(
         seed=seed,
         num_envs=num_envs or chosen.num_envs,
         timesteps=timesteps or chosen.timesteps,
-        hyperparameters=override(chosen.hyperparameters, hyperparameters or {}),
+        hyperparameters=validate(
+            kind, "hyperparameter", {**chosen.hyperparameters.model_dump(), **(hyperparameters or {})}
+        ),
     )
-
-
-def override(model: Model, values: Mapping[str, Any]) -> Model:
-    """Replace some fields of a validated model.
-
-    Args:
-        model: The model.
-        values: Name → value of the fields that change.
-
-    Returns:
-        A new model.
-
-    Raises:
-        ArgumentError: A name is unknown, for which the nearest is suggested, or a value is not allowed.
-    """
-    for name in values:
-        check_choice("hyperparameter", name, type(model).model_fields)
-    try:
-        return type(model).model_validate({**model.model_dump(), **values})
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = str(first["loc"][0])
-        raise ArgumentError(f"{name}={values.get(name)!r} is not allowed: {_lower(first['msg'])}") from error
-
-
-def _lower(message: str) -> str:
-    return message[:1].lower() + message[1:]
 
 
 def parse_config(data: Any, source: str) -> TrainConfig:
@@ -154,6 +129,4 @@ def parse_config(data: Any, source: str) -> TrainConfig:
         hyperparameters = HYPERPARAMETERS[data["algorithm"]].model_validate(data.get("hyperparameters"))
         return TrainConfig.model_validate({**data, "hyperparameters": hyperparameters})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "hyperparameters"
-        raise ArgumentError(f"{source}: {where}: {first['msg']}") from error
+        raise ArgumentError(f"{source}: {describe(error)}") from error

@@ -84,6 +84,7 @@ class Robot:
         self.home = torch.tensor(spec.home, device=device)
         self._tool_offset = torch.tensor(spec.tool_offset, device=device)
         self._end_effector = entity.get_link(spec.end_effector)
+        self._moving_links = [link.idx_local for link in entity.links if not link.is_fixed]
         self._home_dofs = torch.zeros(entity.n_dofs, device=device)
         self._home_dofs[self.dofs] = self.home
         self._home_dofs[self._gripper_dofs] = spec.gripper_open
@@ -114,6 +115,66 @@ class Robot:
         self.joint_position: torch.Tensor = self.entity.get_dofs_position(self.dofs)
         self.joint_velocity: torch.Tensor = self.entity.get_dofs_velocity(self.dofs)
         self.tool_position = self._tool(self._end_effector.get_pos(), self._end_effector.get_quat())
+
+    def joint_property(self, name: str) -> torch.Tensor:
+        """A property of the arm joints, as the first row has it.
+
+        Args:
+            name: `"kp"` (N·m/rad), `"kv"` or `"damping"` (N·m·s/rad).
+
+        Returns:
+            `(joints,)`.
+        """
+        values: torch.Tensor = getattr(self.entity, f"get_dofs_{name}")(self.dofs)
+        return values[0] if values.ndim == 2 else values
+
+    def set_joint_property(self, name: str, values: torch.Tensor) -> None:
+        """Set a property of the arm joints, in a scene made with `varied_physics`.
+
+        Args:
+            name: As `joint_property` knows it.
+            values: `(rows, joints)`.
+        """
+        getattr(self.entity, f"set_dofs_{name}")(values, self.dofs)
+
+    def link_inertia(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Masses and inertias of the moving links, as the first row has them.
+
+        Returns:
+            Masses, kg `(links,)`, and inertia tensors about the centres of mass, kg·m² `(links, 3, 3)`.
+        """
+        masses = self.entity.get_links_mass(self._moving_links)
+        inertias = self.entity.get_links_inertia(self._moving_links)
+        return (masses[0], inertias[0]) if masses.ndim == 2 else (masses, inertias)
+
+    def set_link_inertia(
+        self, masses: torch.Tensor, inertias: torch.Tensor, payload: torch.Tensor | None = None
+    ) -> None:
+        """Set the moving links' masses and inertias, in a scene made with `varied_physics`.
+
+        Args:
+            masses: kg `(rows, links)`.
+            inertias: kg·m² `(rows, links, 3, 3)`.
+            payload: Point mass at the centre of mass of the end-effector's link, where it adds no inertia of
+                rotation, kg `(rows,)`.
+        """
+        if payload is not None:
+            masses = masses.expand(-1, len(self._moving_links)).clone()
+            masses[:, self._moving_links.index(self._end_effector.idx_local)] += payload
+        self.entity.set_links_inertia(inertias, self._moving_links)
+        self.entity.set_links_mass(masses, self._moving_links)
+
+    def push_end_effector(self, force: torch.Tensor) -> None:
+        """Push the end-effector's link at its centre of mass during the next physics step.
+
+        Args:
+            force: World frame, N `(rows, 3)`.
+        """
+        import genesis as gs
+
+        self.entity.apply_links_external_wrench(
+            force[:, None], None, [self._end_effector.idx_local], ref=gs.link_ref_frame.link_COM
+        )
 
     def forward_kinematics(self, joint_position: torch.Tensor) -> torch.Tensor:
         """Tool centre at given joint positions, by the simulator's own kinematics; no state changes.

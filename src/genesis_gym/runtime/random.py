@@ -63,6 +63,21 @@ class RowRandom:
         self.episodes = self.episodes + rows
         self._keys = _mix(self._mixed_seeds ^ (self.episodes * _GOLDEN + 1))
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint keeps."""
+        return {"seeds": self.seeds, "episodes": self.episodes}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Args:
+            state: The tensors, of as many rows as this.
+        """
+        everywhere = torch.ones_like(self.episodes, dtype=torch.bool)
+        self.seed(state["seeds"].to(self.seeds), everywhere)
+        self.episodes = state["episodes"].to(self.episodes)
+        self.next_episode(~everywhere)
+
     def uniform(self, name: str, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
         """Draw uniformly from a box, for every row.
 
@@ -75,8 +90,27 @@ class RowRandom:
         Returns:
             float32 `(rows, k)` in [low, high].
         """
-        first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a row's SplitMix64 sequence
-        counter = torch.arange(first, first + low.numel(), device=self._keys.device) * _GOLDEN
-        bits = _mix(self._keys[:, None] + counter)
-        unit = _shift_right(bits, 40).to(torch.float32) * 2.0**-24  # 24 bits fill a float32's mantissa
-        return low + (high - low) * unit
+        return low + (high - low) * _unit(self._keys, name, low.numel())
+
+    def normal(self, name: str, count: int, step: torch.Tensor) -> torch.Tensor:
+        """Draw from the standard normal distribution, anew at each step of an episode, for every row.
+
+        Args:
+            name: What is drawn.
+            count: How many numbers for each row.
+            step: Step within the episode, int64 `(rows,)`.
+
+        Returns:
+            float32 `(rows, count)`, by the transform of Box & Muller, 1958.
+        """
+        unit = _unit(_mix(self._keys ^ (step * _GOLDEN + 1)), name, 2 * count)
+        radius = torch.sqrt(-2.0 * torch.log(unit[:, :count] + 2.0**-24))  # the logarithm of 0 is kept out
+        return radius * torch.cos(2.0 * torch.pi * unit[:, count:])
+
+
+def _unit(keys: torch.Tensor, name: str, count: int) -> torch.Tensor:
+    """Uniform numbers in [0, 1), float32 `(rows, count)`."""
+    first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a row's SplitMix64 sequence
+    counter = torch.arange(first, first + count, device=keys.device) * _GOLDEN
+    bits = _mix(keys[:, None] + counter)
+    return _shift_right(bits, 40).to(torch.float32) * 2.0**-24  # 24 bits fill a float32's mantissa

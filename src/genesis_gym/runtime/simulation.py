@@ -49,6 +49,7 @@ class Simulation:
         backend: str = "auto",
         show_viewer: bool = False,
         camera_rows: Sequence[int] = (),
+        varied_physics: bool = False,
     ) -> None:
         """Prepare an empty scene.
 
@@ -58,6 +59,8 @@ class Simulation:
             backend: One of `genesis_gym.runtime.BACKENDS`.
             show_viewer: Open Genesis's viewer.
             camera_rows: Rows that `render` shows; with none there is no camera.
+            varied_physics: Let rows differ in gains, damping and masses. Genesis then solves them by other code,
+                whose results differ in the last bits.
 
         Raises:
             MissingDependencyError: A viewer is asked for and there is no display, or a library is missing.
@@ -69,7 +72,7 @@ class Simulation:
         self.dt = dt
         self.visual = show_viewer or bool(camera_rows)
         self._show_viewer = show_viewer
-        self.scene = self._new_scene(camera_rows)
+        self.scene = self._new_scene(camera_rows, varied_physics)
         self._camera = self._add_camera() if camera_rows else None
         self._no_rows = torch.zeros(num_rows, dtype=torch.bool, device=self.device)
 
@@ -125,6 +128,23 @@ class Simulation:
         """
         self.scene.reset(envs_idx=rows)
 
+    def set_gravity(self, gravity: torch.Tensor) -> None:
+        """Set the gravity of every row.
+
+        Args:
+            gravity: World frame, m/s² `(num_rows, 3)`.
+        """
+        self.scene.sim.set_gravity(gravity)
+
+    def set_friction_ratio(self, ratio: torch.Tensor) -> None:
+        """Scale the friction coefficient of every geometry of each row; `reset` puts the ratio back to 1.
+
+        Args:
+            ratio: `(num_rows,)`.
+        """
+        solver = self.scene.rigid_solver
+        solver.set_geoms_friction_ratio(ratio[:, None].expand(-1, solver.n_geoms).contiguous())
+
     def link_poses(self, entity: Any, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Link poses that an entity would have, by Genesis's forward kinematics; no state changes.
 
@@ -157,13 +177,18 @@ class Simulation:
         """Destroy the scene; Genesis itself and other scenes live on."""
         self.scene.destroy()
 
-    def _new_scene(self, camera_rows: Sequence[int]) -> Any:
+    def _new_scene(self, camera_rows: Sequence[int], varied_physics: bool) -> Any:
         import genesis as gs
 
         return gs.Scene(
             sim_options=gs.options.SimOptions(dt=self.dt),
             # Links of one arm hardly meet within its joint limits, and testing them costs a fifth of the speed.
-            rigid_options=gs.options.RigidOptions(enable_self_collision=False),
+            rigid_options=gs.options.RigidOptions(
+                enable_self_collision=False,
+                # Without these, setting a gain of one row silently sets that of all.
+                batch_dofs_info=varied_physics,
+                batch_links_info=varied_physics,
+            ),
             vis_options=gs.options.VisOptions(split_envs=True, rendered_envs_idx=list(camera_rows) or [0]),
             viewer_options=gs.options.ViewerOptions(camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET),
             show_viewer=self._show_viewer,

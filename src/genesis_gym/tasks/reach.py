@@ -16,22 +16,24 @@ from genesis_gym.tasks.task import Evaluation, Task
 class Reach(Task):
     """Bring the tool centre within `tolerance` of a target drawn from a box.
 
-    Reward: `distance`, −5 for each metre of distance, and `success`, +10 within the tolerance.
+    At difficulty d the target lies on the straight way from the tool at home to the drawn target, after a share d
+    of it.
+
+    Reward terms: `distance` in metres, `success` (0 or 1), `velocity`, the sum of the squared joint speeds in
+    (rad/s)², `action`, the sum of the squared actions, and `progress`, metres come closer in this step.
 
     Attributes:
         tolerance: Radius of success, metres.
         target_low: Lower corner of the box of targets, world frame, metres.
         target_high: Upper corner.
-        distance_weight: Reward for each metre of distance.
-        success_bonus: Reward on success.
         target: Where to go, world frame, metres `(num_rows, 3)`.
     """
+
+    reward_weights = {"distance": -5.0, "success": 10.0, "velocity": 0.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
 
     tolerance: float = 0.05
     target_low: tuple[float, float, float] = (0.3, -0.3, 0.2)
     target_high: tuple[float, float, float] = (0.7, 0.3, 0.5)
-    distance_weight: float = -5.0
-    success_bonus: float = 10.0
 
     def build(self, simulation: Simulation) -> None:
         """Show the target where somebody looks; nothing collides with it."""
@@ -47,12 +49,14 @@ class Reach(Task):
         super().start(robot, simulation)
         self._low = torch.tensor(self.target_low, device=self.device)
         self._high = torch.tensor(self.target_high, device=self.device)
+        self._easiest = robot.tool_position
         self.target = torch.zeros(self.num_rows, 3, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Draw new targets."""
         drawn = random.uniform("target", self._low, self._high)
-        self.target = torch.where(rows[:, None], drawn, self.target)
+        target = torch.lerp(self._easiest, drawn, self.difficulty[:, None])
+        self.target = torch.where(rows[:, None], target, self.target)
         if self._marker is not None:
             self._marker.set_pos(self.target)
 
@@ -68,9 +72,15 @@ class Reach(Task):
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Closer is better, and arriving is best."""
         return {
-            "distance": self.distance_weight * evaluation["distance_to_target"],
-            "success": self.success_bonus * evaluation["success"],
+            "distance": evaluation["distance_to_target"],
+            "success": evaluation["success"],
+            "velocity": self.robot.joint_velocity.square().sum(-1),
+            "action": action.square().sum(-1),
         }
+
+    def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
+        """Progress is distance made good."""
+        return {"progress": -evaluation["distance_to_target"]}
 
     def _to_target(self) -> torch.Tensor:
         return self.target - self.robot.tool_position

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import torch
 
 from genesis_gym.robots import Robot
@@ -19,14 +22,20 @@ class Task:
     step of all rows, `evaluate`, `reward` and `observation`.
 
     Attributes:
+        reward_weights: Name of a reward term → its weight, 1 for a term that is not named; a term of weight 0 is
+            left out. The environment's argument `reward_weights` overrides them one by one.
         robot: The robot, from `start` on.
         num_rows: Rows of the scene, from `start` on.
         device: Where tensors live, from `start` on.
+        difficulty: How hard the next reset of each row shall be, 0 to 1, float `(num_rows,)`; 1 without a
+            curriculum.
     """
 
+    reward_weights: ClassVar[Mapping[str, float]] = {}
     robot: Robot
     num_rows: int
     device: torch.device
+    difficulty: torch.Tensor
 
     def build(self, simulation: Simulation) -> None:
         """Add the task's entities to `simulation.scene`.
@@ -45,6 +54,7 @@ class Task:
         self.robot = robot
         self.num_rows = simulation.num_rows
         self.device = simulation.device
+        self.difficulty = torch.ones(self.num_rows, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Begin an episode in some rows; robot and scene are already at their initial state there.
@@ -74,11 +84,26 @@ class Task:
         return {}
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Named terms of the reward of the step just taken; their sum is the reward.
+        """Named terms of the reward of the step just taken; the reward is their weighted sum.
 
         Args:
             evaluation: What `evaluate` returned for the state after the step.
-            action: The action taken, `(num_rows, action_dim)` in [-1, 1].
+            action: The action that the policy chose, `(num_rows, action_dim)` in [-1, 1].
+
+        Returns:
+            Name → float or bool `(num_rows,)`, not yet weighted.
+        """
+        return {}
+
+    def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
+        """Named potentials Φ, each of which rewards progress by a term Φ(s') − Φ(s) of its name.
+
+        The environment remembers Φ(s) for each row and begins anew at each reset, so that the terms of an
+        episode add up to Φ(last) − Φ(first). This is the potential-based shaping of Ng, Harada & Russell,
+        "Policy invariance under reward transformations", ICML 1999, without discount.
+
+        Args:
+            evaluation: What `evaluate` returned for the present state.
 
         Returns:
             Name → float `(num_rows,)`.

@@ -1,0 +1,53 @@
+"""Declarations checked field by field, with errors that name the field."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from genesis_gym.errors import ArgumentError, check_choice
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validate(model: type[Model], name: str, given: Model | Mapping[str, Any]) -> Model:
+    """Make a declaration from its fields.
+
+    Args:
+        model: The declaration's class.
+        name: What the argument is called where the user wrote it.
+        given: The fields, or a declaration, which passes through.
+
+    Returns:
+        The declaration.
+
+    Raises:
+        ArgumentError: A field is unknown, for which the nearest is suggested, or its value is not allowed.
+    """
+    if isinstance(given, model):
+        return given
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"{name}={given!r} is not allowed; it must be a mapping or a {model.__name__}")
+    for field in given:
+        check_choice(name, field, model.model_fields)
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        raise ArgumentError(f"{name}: {describe(error)}") from error
+
+
+def describe(error: ValidationError) -> str:
+    """One line about the first thing that is wrong.
+
+    Args:
+        error: Pydantic's.
+
+    Returns:
+        Such as `"gamma=2 is not allowed: input should be less than or equal to 1"`.
+    """
+    first = error.errors()[0]
+    message = first["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in first["loc"]) or "it"
+    return f"{where}={first['input']!r} is not allowed: {message[:1].lower()}{message[1:]}"
