@@ -11,7 +11,7 @@ import gymnasium
 import pytest
 import tyro
 
-from genesis_gym.cli.main import Command
+from genesis_gym.cli.main import OPTIONS, Command
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -49,7 +49,7 @@ def test_commands_of_a_bash_block_exist(code: str) -> None:
         if words[0] == "make":
             assert re.search(rf"^{words[1]}:", makefile, re.MULTILINE), line
         elif words[0] == "genesis-gym":
-            tyro.cli(Command, args=words[1:])
+            tyro.cli(Command, args=words[1:], config=OPTIONS)
         else:
             assert words[0] == "python" and (ROOT / words[1]).is_file(), line
 

@@ -10,7 +10,11 @@ from gymnasium.envs.registration import EnvSpec
 from genesis_gym.errors import ArgumentError, check_choice
 
 #: Environment id → name of its task in `genesis_gym.tasks.TASKS`.
-ENVIRONMENTS = {"Genesis/FrankaReach-v0": "reach"}
+ENVIRONMENTS = {
+    "Genesis/FrankaReach-v0": "reach",
+    "Genesis/FrankaMotor-v0": "motor",
+    "Genesis/FrankaPush-v0": "push",
+}
 
 #: Control steps in an episode. It stands here so that Gymnasium's `TimeLimit` and the batched clock share it.
 MAX_EPISODE_STEPS = 100

@@ -22,6 +22,9 @@ Command = (
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
+#: A flag has no second name `--no-…`: each is off unless it is given.
+OPTIONS = (tyro.conf.FlagCreatePairsOff,)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line.
@@ -32,7 +35,9 @@ def main(arguments: list[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 when the doctor finds a fault, 2 for a user's mistake, 130 when interrupted.
     """
-    command = tyro.cli(Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments)
+    command = tyro.cli(
+        Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments, config=OPTIONS
+    )
     console = Console(stderr=True, highlight=False, quiet=getattr(command, "quiet", False))
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])

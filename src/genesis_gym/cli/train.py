@@ -5,16 +5,17 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from rich.console import Console
 from tyro.conf import arg
 
-from genesis_gym.cli.options import DEFAULT_ENV, Device, Out, Quiet, Seed, parse_pairs, print_table
-from genesis_gym.errors import check_choice
+from genesis_gym.cli.options import DEFAULT_ENV, Device, Out, Pairs, Quiet, Seed, parse_pairs, print_table
+from genesis_gym.errors import ArgumentError, check_choice
 
 if TYPE_CHECKING:
     from genesis_gym.learning.config import TrainConfig
+    from genesis_gym.learning.pipeline import Report
 
 
 @dataclass
@@ -29,55 +30,114 @@ class Demo:
     def run(self, console: Console) -> int:
         """Do it."""
         from genesis_gym.learning.config import make_config
+        from genesis_gym.learning.runs import new_run_folder
 
         config = make_config(seed=self.seed)
-        return _train(config, console, out=self.out, stem="demo", device=self.device, video=True)
+        check_device(self.device)
+        return _train(config, new_run_folder(self.out, "demo"), console, backend=self.device, video=True)
 
 
 @dataclass
 class Train:
     """Train an agent and leave a run folder."""
 
-    env: Annotated[str, arg(help="Id of the environment.")] = DEFAULT_ENV
-    algorithm: Annotated[str, arg(help="PPO, SAC or TD3.")] = "PPO"
-    preset: Annotated[str, arg(help="default (tuned) or guide (the training guide's numbers).")] = "default"
-    seed: Seed = 0
+    env: Annotated[str | None, arg(help=f"Id of the environment. Default: {DEFAULT_ENV}.")] = None
+    algorithm: Annotated[str | None, arg(help="PPO (the default), SAC or TD3.")] = None
+    preset: Annotated[str | None, arg(help="default (tuned) or guide (the training guide's numbers).")] = None
+    seed: Annotated[int | None, arg(help="Seed of policy and row 0; row i has seed + i. Default: 0.")] = None
     num_envs: Annotated[int | None, arg(help="Rows of the scene. Default: the preset's.")] = None
     timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
-    set: Annotated[tuple[str, ...], arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
+    set: Annotated[Pairs, arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
+    reward_weights: Annotated[Pairs, arg(help="Weights of reward terms, such as progress=5 action=-0.001.")] = ()
+    randomize: Annotated[Pairs, arg(help="Ranges of the physics, such as payload=0,0.5 kp_scale=0.8,1.2.")] = ()
+    curriculum: Annotated[bool, arg(help="Begin easy; each row grows harder as it succeeds.")] = False
+    evaluate_every: Annotated[int | None, arg(help="Steps between evaluations; the best policy is kept.")] = None
+    stop_at_success: Annotated[float | None, arg(help="Success rate of an evaluation that ends training.")] = None
+    stop_at_reward: Annotated[float | None, arg(help="Mean return of an evaluation that ends training.")] = None
+    config: Annotated[Path | None, arg(help="Config to train, changed by the options above.")] = None
+    begin_with: Annotated[Path | None, arg(help="Run whose policy, optimiser, normaliser to begin with.")] = None
+    stages: Annotated[Path | None, arg(help="YAML file of stages to train one after the other.")] = None
+    resume: Annotated[Path | None, arg(help="Interrupted run, or run of stages, to go on with.")] = None
     out: Out = None
     device: Device = "auto"
     video: Annotated[bool, arg(help="Film the trained policy.")] = False
+    wandb: Annotated[str | None, arg(help="Project of Weights & Biases to log to, too.")] = None
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.config import make_config
+        from genesis_gym.learning.runs import new_run_folder, read_config
+        from genesis_gym.learning.stages import PLAN_FILE, read_plan, run_stages
 
-        config = make_config(
-            self.env,
-            self.algorithm.upper(),
-            preset=self.preset,
-            seed=self.seed,
-            num_envs=self.num_envs,
-            timesteps=self.timesteps,
-            hyperparameters=parse_pairs("--set", self.set),
-        )
-        stem = f"{self.env.rpartition('/')[2]}-{config.algorithm}".lower()
-        return _train(config, console, out=self.out, stem=stem, device=self.device, video=self.video)
+        self._refuse_contradictions()
+        check_device(self.device)
+        options: dict[str, Any] = {"backend": self.device, "video": self.video, "wandb_project": self.wandb}
+        if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
+            plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
+            folder = self.resume or new_run_folder(self.out, "stages")
+            for report in run_stages(plan, folder, console, **options):
+                _print_report(report)
+            return 0
+        if self.resume is not None:
+            return _train(read_config(self.resume), self.resume, console, **options)
+        config = self._config()
+        stem = f"{config.env.rpartition('/')[2]}-{config.algorithm}".lower()
+        folder = new_run_folder(self.out, stem)
+        return _train(config, folder, console, begin_with=self.begin_with, **options)
+
+    def _config(self) -> TrainConfig:
+        from genesis_gym.learning.config import change_config, make_config
+        from genesis_gym.learning.runs import read_config_file
+
+        given: dict[str, Any] = {
+            "seed": self.seed,
+            "num_envs": self.num_envs,
+            "timesteps": self.timesteps,
+            "hyperparameters": parse_pairs("--set", self.set),
+            "reward_weights": parse_pairs("--reward-weights", self.reward_weights),
+            "randomization": parse_pairs("--randomize", self.randomize),
+            "curriculum": {} if self.curriculum else None,
+            "evaluate_every": self.evaluate_every,
+            "stop_at_success": self.stop_at_success,
+            "stop_at_reward": self.stop_at_reward,
+        }
+        given = {name: value for name, value in given.items() if value is not None}
+        if self.config is not None:
+            return change_config(read_config_file(self.config), **given)
+        algorithm = (self.algorithm or "PPO").upper()
+        return make_config(self.env or DEFAULT_ENV, algorithm, preset=self.preset or "default", **given)
+
+    def _refuse_contradictions(self) -> None:
+        """Refuse options that another one leaves without effect."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        given = {name for name, default in defaults.items() if getattr(self, name) != default}
+        everywhere = {"device", "video", "wandb", "quiet"}
+        for option, idle in (
+            ("resume", given - everywhere - {"resume"}),
+            ("stages", given - everywhere - {"stages", "out"}),
+            ("config", given & {"env", "algorithm", "preset"}),
+        ):
+            if option in given and idle:
+                names = ", ".join(f"--{name.replace('_', '-')}" for name in defaults if name in idle)
+                raise ArgumentError(f"--{option} leaves no choice of {names}; leave that out")
 
 
-def _train(config: TrainConfig, console: Console, *, out: Path | None, stem: str, device: str, video: bool) -> int:
-    from genesis_gym.learning.runs import new_run_folder
+def check_device(device: str) -> None:
+    """Refuse an unknown `--device` before anything is created."""
     from genesis_gym.runtime import BACKENDS
 
     check_choice("device", device, BACKENDS)
-    folder = new_run_folder(out, stem)
 
+
+def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:
     console.print("Importing Genesis and Stable-Baselines3 …")
     from genesis_gym.learning.pipeline import run_pipeline
 
-    report = run_pipeline(config, folder, console, backend=device, video=video)
+    _print_report(run_pipeline(config, folder, console, **options))
+    return 0
+
+
+def _print_report(report: Report) -> None:
     print_table(
         {
             "device": report.device,
@@ -87,4 +147,3 @@ def _train(config: TrainConfig, console: Console, *, out: Path | None, stem: str
             "run folder": f"{report.folder}: {', '.join(report.files)}",
         }
     )
-    return 0

@@ -245,7 +245,7 @@ class BatchedEnv:
         self.simulation.reset(mask)
         if self._physics is not None:
             self._physics.reset(mask, self._random)
-        self.robot.hold_gripper_open()
+        self.robot.hold_gripper(self.task.gripper_opening)
         self.task.reset(mask, self._random)
         self.robot.update()
         self._controller.reset(mask)
@@ -360,6 +360,38 @@ class BatchedEnv:
             self._random.restore(random)
             self._clock = torch.zeros_like(self._clock)  # what was interrupted counts for no promotion either
             self._started = False
+
+    def training_state(self) -> dict[str, torch.Tensor]:
+        """Where each row is in its random sequence and in its curriculum, for a checkpoint.
+
+        Returns:
+            Name → tensor.
+        """
+        state = {f"random/{name}": value for name, value in self._random.state().items()}
+        if self._levels is not None:
+            state.update({f"curriculum/{name}": value for name, value in self._levels.state().items()})
+        return state
+
+    def restore_training_state(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `training_state` gave; every row must be reset after it.
+
+        Args:
+            state: The tensors, from an environment of as many rows, with a curriculum if this one has one.
+
+        Raises:
+            ArgumentError: The tensors do not fit.
+        """
+        own = self.training_state()
+        if {name: value.shape for name, value in state.items()} != {n: value.shape for n, value in own.items()}:
+            raise ArgumentError(
+                f"state holds {', '.join(f'{n} {tuple(v.shape)}' for n, v in state.items())}; "
+                f"it must hold {', '.join(f'{n} {tuple(v.shape)}' for n, v in own.items())}"
+            )
+        self._random.restore({name.removeprefix("random/"): value for name, value in state.items()})
+        if self._levels is not None:
+            self._levels.restore({name.removeprefix("curriculum/"): value for name, value in state.items()})
+        self._clock = torch.zeros_like(self._clock)
+        self._started = False
 
     def _observe(self) -> torch.Tensor:
         """Join the parts of the observation, neither clipped nor checked."""

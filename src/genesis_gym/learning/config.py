@@ -17,9 +17,18 @@ from genesis_gym.learning.presets import (
 )
 from genesis_gym.registration import find_spec
 from genesis_gym.validation import describe, validate
+from genesis_gym.variation.curriculum import Curriculum
+from genesis_gym.variation.randomization import Randomization
 
 #: Written into every run folder; another number means another layout of `config.json`.
-CONFIG_VERSION = 1
+CONFIG_VERSION = 2
+
+#: Fields that a change adds to instead of replacing them → what an error calls one of their entries.
+MERGED = {
+    "hyperparameters": "hyperparameter",
+    "reward_weights": "reward_weights",
+    "randomization": "randomization",
+}
 
 HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {
     "PPO": PPOHyperparameters,
@@ -40,9 +49,16 @@ class TrainConfig(BaseModel):
         num_envs: Rows.
         timesteps: Environment steps over all rows.
         hyperparameters: The algorithm's.
+        reward_weights: Weights of reward terms that differ from the task's.
+        randomization: What of the physics varies, in training and in evaluation.
+        curriculum: When rows grow harder, in training; None for the full task from the start.
+        observation_parts: Parts of the observation, as `BatchedEnv` takes them; None for the task's own.
+        evaluate_every: Environment steps between two evaluations during training; None for none.
+        stop_at_success: Success rate of such an evaluation at which training ends, 0 to 1.
+        stop_at_reward: Mean return of such an evaluation at which training ends.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     version: int = CONFIG_VERSION
     env: str
@@ -52,6 +68,25 @@ class TrainConfig(BaseModel):
     num_envs: PositiveInt
     timesteps: PositiveInt
     hyperparameters: PPOHyperparameters | SACHyperparameters | TD3Hyperparameters
+    reward_weights: dict[str, float] = {}
+    randomization: Randomization = Randomization()
+    curriculum: Curriculum | None = None
+    observation_parts: dict[str, PositiveInt] | None = None
+    evaluate_every: PositiveInt | None = None
+    stop_at_success: float | None = Field(default=None, gt=0.0, le=1.0)
+    stop_at_reward: float | None = None
+
+    def evaluation_env(self) -> dict[str, Any]:
+        """Arguments of the environment for evaluation: full difficulty, all else as in training."""
+        return {
+            "reward_weights": self.reward_weights,
+            "randomization": self.randomization,
+            "observation_parts": self.observation_parts,
+        }
+
+    def training_env(self) -> dict[str, Any]:
+        """Arguments of the environment for training."""
+        return {**self.evaluation_env(), "curriculum": self.curriculum}
 
 
 def make_config(
@@ -63,6 +98,12 @@ def make_config(
     num_envs: int | None = None,
     timesteps: int | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
+    randomization: Randomization | Mapping[str, Any] | None = None,
+    curriculum: Curriculum | Mapping[str, Any] | None = None,
+    evaluate_every: int | None = None,
+    stop_at_success: float | None = None,
+    stop_at_reward: float | None = None,
+    **kwargs: Any,
 ) -> TrainConfig:
     """Fill a preset into a config.
 
@@ -74,6 +115,13 @@ def make_config(
         num_envs: Rows; None for the preset's.
         timesteps: Environment steps over all rows; None for the preset's.
         hyperparameters: Name → value of those that differ from the preset's.
+        randomization: What of the physics varies, or its fields.
+        curriculum: When rows grow harder, or its fields.
+        evaluate_every: Environment steps between two evaluations; None for none, or for ten in all if training is
+            to stop at a threshold.
+        stop_at_success: Success rate at which training ends.
+        stop_at_reward: Mean return at which training ends.
+        **kwargs: `reward_weights` and `observation_parts` of `TrainConfig`.
 
     Returns:
         The config.
@@ -85,24 +133,51 @@ def make_config(
     check_choice("algorithm", algorithm, PRESETS)
     check_choice("preset", preset, PRESETS[algorithm])
     chosen = PRESETS[algorithm][preset]
-    if num_envs is not None:
-        check_positive_int("num_envs", num_envs)
-    if timesteps is not None:
-        check_positive_int("timesteps", timesteps)
+    for name, value in (("num_envs", num_envs), ("timesteps", timesteps), ("evaluate_every", evaluate_every)):
+        if value is not None:
+            check_positive_int(name, value)
     if not 0 <= seed < 2**32:
         raise ArgumentError(f"seed={seed!r} is not allowed; it must be an integer from 0 to 2**32 - 1")
+    timesteps = timesteps or chosen.timesteps
+    if evaluate_every is None and not (stop_at_success is None and stop_at_reward is None):
+        evaluate_every = max(1, timesteps // 10)
     kind = type(chosen.hyperparameters)
-    return TrainConfig(
-        env=env,
-        algorithm=algorithm,
-        preset=preset,
-        seed=seed,
-        num_envs=num_envs or chosen.num_envs,
-        timesteps=timesteps or chosen.timesteps,
-        hyperparameters=validate(
-            kind, "hyperparameter", {**chosen.hyperparameters.model_dump(), **(hyperparameters or {})}
-        ),
-    )
+    given = chosen.hyperparameters.model_dump() | dict(hyperparameters or {})
+    fields = {
+        "env": env,
+        "algorithm": algorithm,
+        "preset": preset,
+        "seed": seed,
+        "num_envs": num_envs or chosen.num_envs,
+        "timesteps": timesteps,
+        "hyperparameters": validate(kind, "hyperparameter", given),
+        "randomization": validate(Randomization, "randomization", randomization or {}),
+        "curriculum": None if curriculum is None else validate(Curriculum, "curriculum", curriculum),
+        "evaluate_every": evaluate_every,
+        "stop_at_success": stop_at_success,
+        "stop_at_reward": stop_at_reward,
+    }
+    return validate(TrainConfig, "config", {**fields, **kwargs})
+
+
+def change_config(config: TrainConfig, **changes: Any) -> TrainConfig:
+    """Change some fields of a config; `hyperparameters`, `reward_weights` and `randomization` are merged.
+
+    Args:
+        config: The config.
+        **changes: Fields of `TrainConfig`.
+
+    Returns:
+        The new config.
+
+    Raises:
+        ArgumentError: A name or a value is not allowed.
+    """
+    data = config.model_dump()
+    merged = {name: data[name] | dict(changes.pop(name, {})) for name in MERGED}
+    for name in ("hyperparameters", "randomization"):
+        merged[name] = validate(type(getattr(config, name)), MERGED[name], merged[name])
+    return validate(TrainConfig, "config", {**data, **merged, **changes})
 
 
 def parse_config(data: Any, source: str) -> TrainConfig:

@@ -59,7 +59,8 @@ def evaluate_policy(env: BatchedEnv, act: Act, episodes: int, seed: int = EVALUA
     check_positive_int("episodes", episodes)
     if env.max_episode_steps is None:
         raise ArgumentError("max_episode_steps=None is not allowed in an evaluation: its episodes may never end")
-    rounds = [_play_round(env, act, seed + first) for first in range(0, episodes, env.num_envs)]
+    with env.lent():
+        rounds = [_play_round(env, act, seed + first) for first in range(0, episodes, env.num_envs)]
     joined = {name: torch.cat([figures[name] for figures in rounds])[:episodes] for name in rounds[0]}
     distance = joined.get("distance_to_target")
     return EvaluationResult(

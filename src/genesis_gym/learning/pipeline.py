@@ -53,16 +53,25 @@ class Report:
 
 
 def run_pipeline(
-    config: TrainConfig, folder: Path, console: Console, *, backend: str = "auto", video: bool = False
+    config: TrainConfig,
+    folder: Path,
+    console: Console,
+    *,
+    backend: str = "auto",
+    video: bool = False,
+    begin_with: Path | None = None,
+    wandb_project: str | None = None,
 ) -> Report:
     """Train what a config describes, evaluate the result in the same scene, and write everything down.
 
     Args:
         config: The config.
-        folder: A new, empty folder.
+        folder: A new, empty folder, or that of an interrupted run, which is gone on with.
         console: Where progress is shown.
         backend: One of `genesis_gym.runtime.BACKENDS`.
         video: Film the policy into an MP4.
+        begin_with: Run folder whose policy, optimiser and normaliser a new run begins with.
+        wandb_project: Project of Weights & Biases to log to, too.
 
     Returns:
         The report; `evaluation.json` holds the same figures.
@@ -76,10 +85,24 @@ def run_pipeline(
     start(backend)
     lap("import")
     with announced(console, f"Building {config.num_envs} rows of {config.env}"):
-        env = make_core(config.env, config.num_envs, backend=backend, camera_rows=[0] if video else ())
+        env = make_core(
+            config.env,
+            config.num_envs,
+            backend=backend,
+            camera_rows=[0] if video else (),
+            **config.training_env(),
+        )
     lap("build")
     try:
-        act = train(config, env, folder, callbacks=[TrainingProgress(console, config.timesteps)])
+        with TrainingProgress(console, config) as progress:
+            act = train(
+                config,
+                env,
+                folder,
+                callbacks=[progress],
+                begin_with=begin_with,
+                wandb_project=wandb_project,
+            )
         lap("training")
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
         lap("evaluation")

@@ -15,14 +15,21 @@ from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.vec_env import VecEnv, VecNormalize
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
 from genesis_gym.adapters.spaces import action_space, observation_space
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import GenesisGymError, RunFolderError
 from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.runs import POLICY_FILE, SB3_FILE, SB3_NORMALIZE_FILE, read_config, write_whole
+from genesis_gym.learning.runs import (
+    BEST_POLICY_FILE,
+    POLICY_FILE,
+    SB3_FILE,
+    SB3_NORMALIZE_FILE,
+    read_config,
+    write_whole,
+)
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "SAC": SAC, "TD3": TD3}
 
@@ -84,12 +91,7 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
     """
     arguments: dict[str, Any] = config.hyperparameters.model_dump()
     policy_arguments = _policy_arguments(arguments)
-    normalize = {
-        "norm_obs": arguments.pop("normalize_observation"),
-        "norm_reward": arguments.pop("normalize_reward"),
-    }
-    if any(normalize.values()):
-        env = VecNormalize(env, gamma=config.hyperparameters.gamma, **normalize)
+    env = _normalized(env, arguments)
     noise = arguments.pop("action_noise_std", 0.0)
     if noise:
         dim = env.action_space.shape[0]  # type: ignore[index]
@@ -107,31 +109,76 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
     return model
 
 
-def save_policy(model: BaseAlgorithm, folder: Path) -> None:
-    """Write the policy's tensors, and SB3's own archives for use without this package.
+class ClippedReward(VecEnvWrapper):
+    """Keeps rewards within ±`bound`; episode statistics taken below it stay those of the task."""
+
+    def __init__(self, env: VecEnv, bound: float) -> None:
+        super().__init__(env)
+        self._bound = bound
+
+    def reset(self) -> Any:
+        """Begin new episodes."""
+        return self.venv.reset()
+
+    def step_wait(self) -> Any:
+        """Take the step and clip its rewards."""
+        observation, reward, done, infos = self.venv.step_wait()
+        return observation, np.clip(reward, -self._bound, self._bound), done, infos
+
+
+def _normalized(env: VecEnv, arguments: dict[str, Any]) -> VecEnv:
+    """Normalise and clip what the learner sees, taking the arguments for it out of those of the algorithm."""
+    norm_obs, norm_reward = arguments.pop("normalize_observation"), arguments.pop("normalize_reward")
+    clip_obs, clip_reward = arguments.pop("clip_observation"), arguments.pop("clip_reward")
+    if clip_reward is not None and not norm_reward:
+        env = ClippedReward(env, clip_reward)
+    if norm_obs or norm_reward:
+        env = VecNormalize(
+            env,
+            norm_obs=norm_obs,
+            norm_reward=norm_reward,
+            clip_obs=clip_obs,
+            clip_reward=clip_reward or 10.0,
+            gamma=arguments["gamma"],
+        )
+    return env
+
+
+def save_policy(model: BaseAlgorithm, path: Path) -> None:
+    """Write what acting needs: the policy's tensors and its normaliser.
 
     Args:
         model: The trained model.
-        folder: The run folder.
+        path: The file to write, whole or not at all.
     """
     normalizer = ObservationNormalizer.of(model)
     tensors = {f"policy.{name}": value for name, value in model.policy.state_dict().items()}
     tensors |= {f"normalizer.{field.name}": getattr(normalizer, field.name) for field in fields(normalizer)}
     tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
-    write_whole(folder / POLICY_FILE, lambda path: safetensors.torch.save_file(tensors, path))
+    write_whole(path, lambda file: safetensors.torch.save_file(tensors, file))
+
+
+def save_sb3_archives(model: BaseAlgorithm, folder: Path) -> None:
+    """Write SB3's own archives, for use without this package; nothing here reads them.
+
+    Args:
+        model: The trained model.
+        folder: The run folder.
+    """
     write_whole(folder / SB3_FILE, model.save)
     statistics = model.get_vec_normalize_env()
     if statistics is not None:
         write_whole(folder / SB3_NORMALIZE_FILE, lambda path: statistics.save(str(path)))
 
 
-def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv) -> Act:
+def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv, *, best: bool = False) -> Act:
     """Read the policy of a run.
 
     Args:
         folder: The run folder.
         config: Its config.
         env: The environment it will act in.
+        best: Take the best policy of the evaluations during training instead of the last.
 
     Returns:
         The deterministic policy.
@@ -139,9 +186,10 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv) -> Act:
     Raises:
         RunFolderError: The file is missing, damaged, or does not fit the config and the environment.
     """
-    path = folder / POLICY_FILE
+    path = folder / (BEST_POLICY_FILE if best else POLICY_FILE)
     if not path.is_file():
-        raise RunFolderError(f"{folder} has no {POLICY_FILE}: its training did not finish")
+        reason = "no evaluation took place during its training" if best else "its training did not finish"
+        raise RunFolderError(f"{folder} has no {path.name}: {reason}")
     algorithm: Any = ALGORITHMS[config.algorithm]
     policy: BasePolicy = algorithm.policy_aliases["MlpPolicy"](
         observation_space(env),
@@ -161,12 +209,15 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv) -> Act:
     return deterministic(policy.to(env.device), normalizer)
 
 
-def open_run(folder: Path, num_envs: int, **kwargs: Any) -> tuple[TrainConfig, BatchedEnv, Act]:
+def open_run(
+    folder: Path, num_envs: int, *, best: bool = False, **kwargs: Any
+) -> tuple[TrainConfig, BatchedEnv, Act]:
     """Build the environment of a run and read its policy; the caller closes the environment.
 
     Args:
         folder: The run folder.
         num_envs: Rows of the environment.
+        best: As in `load_policy`.
         **kwargs: `backend`, `show_viewer` and `camera_rows` of `BatchedEnv`.
 
     Returns:
@@ -176,9 +227,9 @@ def open_run(folder: Path, num_envs: int, **kwargs: Any) -> tuple[TrainConfig, B
         RunFolderError: It is no run folder, or its files cannot be read.
     """
     config = read_config(folder)
-    env = make_core(config.env, num_envs, **kwargs)
+    env = make_core(config.env, num_envs, **config.evaluation_env(), **kwargs)
     try:
-        return config, env, load_policy(folder, config, env)
+        return config, env, load_policy(folder, config, env, best=best)
     except GenesisGymError:
         env.close()
         raise

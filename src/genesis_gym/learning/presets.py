@@ -17,7 +17,8 @@ class Hyperparameters(BaseModel):
     """What every algorithm has.
 
     `normalize_observation` and `normalize_reward` divide by running statistics, as SB3's `VecNormalize` does;
-    those of the observation become part of the policy.
+    those of the observation become part of the policy. `clip_observation` bounds normalised observations;
+    `clip_reward` bounds rewards, normalised or not (None: normalised ones to ±10, others not at all).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -28,6 +29,8 @@ class Hyperparameters(BaseModel):
     net_arch: Layers = (64, 64)
     normalize_observation: bool = False
     normalize_reward: bool = False
+    clip_observation: PositiveFloat = 10.0
+    clip_reward: PositiveFloat | None = None
 
 
 class PPOHyperparameters(Hyperparameters):

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import (
     BarColumn,
     Progress,
@@ -18,7 +19,11 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Table
+from rich.text import Text
 from stable_baselines3.common.callbacks import BaseCallback
+
+from genesis_gym.learning.config import TrainConfig
 
 #: Without a terminal, seconds between two signs of life.
 HEARTBEAT_SECONDS = 15.0
@@ -57,45 +62,82 @@ def announced(console: Console, title: str) -> Iterator[None]:
 
 
 class TrainingProgress(BaseCallback):
-    """A progress bar with success rate and steps/s; without a terminal, one line for each tenth."""
+    """A live dashboard on a terminal: progress, success, return, reward terms, difficulty, the last evaluation.
 
-    def __init__(self, console: Console, timesteps: int) -> None:
+    Without a terminal one line for each tenth of the training, and nothing on a quiet console.
+    """
+
+    def __init__(self, console: Console, config: TrainConfig) -> None:
         super().__init__()
         self._console = console
-        self._timesteps = timesteps
-        self._progress = Progress(
-            TextColumn("{task.description}"),
+        self._timesteps = config.timesteps
+        self._bar = Progress(
+            TextColumn("Training"),
             BarColumn(),
             TaskProgressColumn(),
-            TextColumn("success {task.fields[success]}  {task.fields[rate]:,.0f} steps/s"),
+            TextColumn("{task.fields[rate]:,.0f} steps/s"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
-            transient=False,
-            disable=not console.is_terminal,
         )
+        self._live = Live(console=console, refresh_per_second=4, transient=False)
+
+    def __enter__(self) -> TrainingProgress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        """Give the terminal back, however training ended."""
+        self._live.stop()
 
     def _on_training_start(self) -> None:
-        self._start = time.perf_counter()
-        self._next_line = 0.1
-        self._bar = self._progress.add_task("Training", total=self._timesteps, success="  —", rate=0.0)
-        self._progress.start()
+        self._start, self._first = time.perf_counter(), self.num_timesteps
+        self._next_line = self.num_timesteps / self._timesteps + 0.1
+        self._shown = 0.0
+        self._evaluation = ""
+        self._task = self._bar.add_task("", total=self._timesteps, completed=self.num_timesteps, rate=0.0)
+        if self._console.is_terminal:
+            self._live.start()
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        rate = self.num_timesteps / (time.perf_counter() - self._start)
-        successes = self.model.ep_success_buffer
-        success = f"{np.mean(successes):4.0%}" if successes else "  —"
-        self._progress.update(
-            self._bar, completed=min(self.num_timesteps, self._timesteps), success=success, rate=rate
-        )
+        now = time.perf_counter()
+        if self._console.is_terminal and now - self._shown > 0.25:
+            self._shown = now
+            self._live.update(self._dashboard())
         share = self.num_timesteps / self._timesteps
         if not self._console.is_terminal and share >= self._next_line:
             self._next_line = share + 0.1
             done = f"training {min(share, 1):4.0%}  {self.num_timesteps:,} steps"
-            self._console.print(f"{done}  success {success}  {rate:,.0f} steps/s")
+            self._console.print(f"{done}  success {self._success()}  {self._rate():,.0f} steps/s")
 
     def _on_training_end(self) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._live.update(self._dashboard())
+
+    def _rate(self) -> float:
+        return (self.num_timesteps - self._first) / (time.perf_counter() - self._start)
+
+    def _success(self) -> str:
+        successes = self.model.ep_success_buffer
+        return f"{np.mean(successes):4.0%}" if successes else "  —"
+
+    def _dashboard(self) -> Group:
+        self._bar.update(self._task, completed=min(self.num_timesteps, self._timesteps), rate=self._rate())
+        figures = {"success": self._success()}
+        if episodes := self.model.ep_info_buffer:
+            figures["return"] = f"{np.mean([episode['r'] for episode in episodes]):.2f}"
+            figures["length"] = f"{np.mean([episode['l'] for episode in episodes]):.1f}"
+        logged = self.logger.name_to_value
+        for name, value in logged.items():
+            if name.startswith(("reward/", "curriculum/difficulty", "memory/process")):
+                figures[name] = f"{value:.3g}"
+        if "eval/success_rate" in logged:
+            self._evaluation = f"{logged['eval/success_rate']:.0%}, return {logged['eval/mean_reward']:.2f}"
+        if self._evaluation:
+            figures["last evaluation"] = self._evaluation
+        table = Table.grid(padding=(0, 2))
+        for name, text in figures.items():
+            table.add_row(Text(name, style="dim"), Text(text))
+        return Group(self._bar, table)

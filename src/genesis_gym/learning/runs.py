@@ -18,6 +18,8 @@ from genesis_gym.learning.config import TrainConfig, parse_config
 
 CONFIG_FILE = "config.json"
 POLICY_FILE = "policy.safetensors"
+BEST_POLICY_FILE = "best_policy.safetensors"
+CHECKPOINT_FILE = "checkpoint.safetensors"
 SB3_FILE = "model.zip"
 SB3_NORMALIZE_FILE = "vec_normalize.pkl"
 PROGRESS_FILE = "progress.csv"
@@ -92,6 +94,21 @@ def read_config(folder: Path) -> TrainConfig:
     path = folder / CONFIG_FILE
     if not path.is_file():
         raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG_FILE}")
+    return read_config_file(path)
+
+
+def read_config_file(path: Path) -> TrainConfig:
+    """Read a config such as a run's `config.json` or the result of tuning.
+
+    Args:
+        path: The JSON file.
+
+    Returns:
+        The config.
+
+    Raises:
+        RunFolderError: It cannot be read.
+    """
     try:
         return parse_config(json.loads(path.read_text()), str(path))
     except (OSError, ValueError, RecursionError) as error:

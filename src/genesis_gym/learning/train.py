@@ -5,65 +5,96 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import CSVOutputFormat, Logger, TensorBoardOutputFormat
 from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
+from genesis_gym.learning.callbacks import Checkpoints, PeriodicEvaluation, TrainingLog
+from genesis_gym.learning.checkpoint import carry_over, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.plots import plot_learning_curve
-from genesis_gym.learning.policy import Act, ObservationNormalizer, deterministic, make_model, save_policy
+from genesis_gym.learning.policy import (
+    Act,
+    ObservationNormalizer,
+    deterministic,
+    make_model,
+    save_policy,
+    save_sb3_archives,
+)
 from genesis_gym.learning.runs import (
+    CHECKPOINT_FILE,
     CONFIG_FILE,
     CURVE_FILE,
+    POLICY_FILE,
     PROGRESS_FILE,
-    TENSORBOARD_FOLDER,
     write_json,
     write_whole,
 )
 
 
-class RewardTerms(BaseCallback):
-    """Logs the mean of each reward term over the rows, once for each rollout."""
-
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_end(self) -> None:
-        infos = self.locals["infos"]
-        for name in infos[0]:
-            if name.startswith("reward/"):
-                self.logger.record(name, float(np.mean([info[name] for info in infos])))
-
-
-def train(config: TrainConfig, env: BatchedEnv, folder: Path, callbacks: Sequence[BaseCallback] = ()) -> Act:
+def train(
+    config: TrainConfig,
+    env: BatchedEnv,
+    folder: Path,
+    callbacks: Sequence[BaseCallback] = (),
+    *,
+    begin_with: Path | None = None,
+    wandb_project: str | None = None,
+) -> Act:
     """Train what a config describes and write the run folder.
+
+    A folder that holds a checkpoint of an interrupted run is gone on with.
 
     Args:
         config: The config.
-        env: The environment, with `config.num_envs` rows.
-        folder: A new, empty folder.
+        env: The environment, with `config.num_envs` rows, made with `config.training_env()`.
+        folder: The run folder.
         callbacks: Further SB3 callbacks, such as a progress bar.
+        begin_with: Run folder whose policy, optimiser and normaliser a new run begins with; None to begin afresh.
+        wandb_project: Project of Weights & Biases to log to, too; None for none.
 
     Returns:
-        The trained policy. The folder holds the config, the policy, TensorBoard and CSV logs.
+        The trained policy. The folder holds the config, the policy, a checkpoint, episode statistics, TensorBoard
+        and CSV logs.
+
+    Raises:
+        RunFolderError: A checkpoint cannot be read or does not fit.
+        MissingDependencyError: `wandb_project` is given and the package is not installed.
     """
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-    vec_env = VecMonitor(GenesisSb3VecEnv(env))
+    # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
+    episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
+    vec_env = VecMonitor(GenesisSb3VecEnv(env), str(episodes), info_keywords=("is_success",))
     vec_env.seed(config.seed)
     model = make_model(config, vec_env, env.device)
-    formats = [
-        CSVOutputFormat(str(folder / PROGRESS_FILE)),
-        TensorBoardOutputFormat(str(folder / TENSORBOARD_FOLDER)),
-    ]
-    model.set_logger(Logger(str(folder), formats))
+    if (folder / CHECKPOINT_FILE).is_file():
+        vec_env.reset()  # takes the seed, which the checkpoint then moves on from
+        resume(folder, model, env)
+    elif begin_with is not None:
+        carry_over(begin_with, model, env)
+
+    model.set_logger(make_logger(folder, config, wandb_project))
     # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
     log_interval = 1 if config.algorithm == "PPO" else config.num_envs
-    model.learn(config.timesteps, callback=[RewardTerms(), *callbacks], log_interval=log_interval)
+    all_callbacks = [
+        PeriodicEvaluation(config, env, folder),
+        Checkpoints(config.timesteps, env, folder),
+        TrainingLog(),
+        *callbacks,
+    ]
+    if model.num_timesteps < config.timesteps:
+        model.learn(
+            config.timesteps - model.num_timesteps,
+            callback=all_callbacks,
+            log_interval=log_interval,
+            reset_num_timesteps=False,
+        )
     model.logger.close()
-    save_policy(model, folder)
+    save_checkpoint(model, env, folder)
+    save_policy(model, folder / POLICY_FILE)
+    save_sb3_archives(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))
 
 

@@ -96,10 +96,14 @@ class Robot:
         self.entity.set_dofs_position(self._home_dofs)
         self.update()
 
-    def hold_gripper_open(self) -> None:
-        """Command the fingers of every row to stay open."""
+    def hold_gripper(self, opening: float) -> None:
+        """Command the fingers of every row to an opening and to stay there.
+
+        Args:
+            opening: 0 for closed, 1 for open.
+        """
         if self.spec.gripper_joints:
-            self.entity.control_dofs_position(self._gripper_target, self._gripper_dofs)
+            self.entity.control_dofs_position(opening * self._gripper_target, self._gripper_dofs)
 
     def command(self, position: torch.Tensor, velocity: torch.Tensor) -> None:
         """Set the targets of the joints' PD controllers.

@@ -3,11 +3,13 @@
 import copy
 
 from genesis_gym.errors import check_choice
+from genesis_gym.tasks.motor import Motor
+from genesis_gym.tasks.push import Push
 from genesis_gym.tasks.reach import Reach
 from genesis_gym.tasks.task import Evaluation, Task
 
 #: What `task` may be, beside an instance of your own subclass.
-TASKS: dict[str, type[Task]] = {"none": Task, "reach": Reach}
+TASKS: dict[str, type[Task]] = {"none": Task, "motor": Motor, "reach": Reach, "push": Push}
 
 
 def find_task(task: str | Task) -> Task:
@@ -28,4 +30,4 @@ def find_task(task: str | Task) -> Task:
     return TASKS[task]()
 
 
-__all__ = ["TASKS", "Evaluation", "Reach", "Task", "find_task"]
+__all__ = ["TASKS", "Evaluation", "Motor", "Push", "Reach", "Task", "find_task"]

@@ -24,6 +24,7 @@ class Task:
     Attributes:
         reward_weights: Name of a reward term → its weight, 1 for a term that is not named; a term of weight 0 is
             left out. The environment's argument `reward_weights` overrides them one by one.
+        gripper_opening: How far the gripper is held open, 0 to 1.
         robot: The robot, from `start` on.
         num_rows: Rows of the scene, from `start` on.
         device: Where tensors live, from `start` on.
@@ -32,6 +33,7 @@ class Task:
     """
 
     reward_weights: ClassVar[Mapping[str, float]] = {}
+    gripper_opening: ClassVar[float] = 1.0
     robot: Robot
     num_rows: int
     device: torch.device

@@ -1,0 +1,124 @@
+"""What happens beside learning: logs, periodic evaluation, checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import psutil
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from genesis_gym.core import BatchedEnv
+from genesis_gym.learning.checkpoint import save_checkpoint
+from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.evaluate import EvaluationResult, evaluate_policy
+from genesis_gym.learning.policy import ObservationNormalizer, deterministic, save_policy
+from genesis_gym.learning.runs import BEST_POLICY_FILE
+
+#: Episodes of an evaluation during training.
+PERIODIC_EPISODES = 100
+
+#: Checkpoints in the course of a training.
+CHECKPOINTS = 10
+
+
+class TrainingLog(BaseCallback):
+    """Logs memory and, averaged over the rows, each reward term and the difficulty, once for each rollout."""
+
+    def _on_training_start(self) -> None:
+        self._process = psutil.Process()
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_end(self) -> None:
+        infos = self.locals["infos"]
+        for name in infos[0]:
+            if name.startswith("reward/"):
+                self.logger.record(name, float(np.mean([info[name] for info in infos])))
+        if "difficulty" in infos[0]:
+            levels = [info["difficulty"] for info in infos]
+            self.logger.record("curriculum/difficulty", float(np.mean(levels)))
+            self.logger.record("curriculum/lowest", min(levels))
+            self.logger.record("curriculum/highest", max(levels))
+        self.logger.record("memory/process_mb", self._process.memory_info().rss / 1e6)
+        if torch.cuda.is_available():
+            self.logger.record("memory/gpu_allocated_mb", torch.cuda.memory_allocated() / 1e6)
+            self.logger.record("memory/gpu_reserved_mb", torch.cuda.memory_reserved() / 1e6)
+
+
+class PeriodicEvaluation(BaseCallback):
+    """Evaluates the policy in the training scene's own rows, keeps the best one, and stops at a threshold.
+
+    It acts before a rollout, when no episode's bookkeeping is under way; the rows begin new episodes after it.
+
+    Attributes:
+        last: The latest result, None before the first.
+        best: The best success rate so far, ties broken by mean return.
+    """
+
+    def __init__(self, config: TrainConfig, env: BatchedEnv, folder: Path) -> None:
+        super().__init__()
+        self.last: EvaluationResult | None = None
+        self.best: tuple[float, float] = (-1.0, -np.inf)
+        self._config = config
+        self._env = env
+        self._folder = folder
+        self._reached = False
+
+    def _on_training_start(self) -> None:
+        self._next = self.num_timesteps + (self._config.evaluate_every or 0)
+
+    def _on_rollout_start(self) -> None:
+        if self._config.evaluate_every is not None and self.num_timesteps >= self._next:
+            self._next = self.num_timesteps + self._config.evaluate_every
+            self._evaluate()
+
+    def _on_step(self) -> bool:
+        return not self._reached
+
+    def _evaluate(self) -> None:
+        act = deterministic(self.model.policy, ObservationNormalizer.of(self.model))
+        self.last = result = evaluate_policy(self._env, act, PERIODIC_EPISODES)
+        self._begin_new_episodes()
+        self.logger.record("eval/success_rate", result.success_rate)
+        self.logger.record("eval/mean_reward", result.mean_reward)
+        self.logger.record("eval/mean_ep_length", result.mean_episode_length)
+        if (result.success_rate, result.mean_reward) > self.best:
+            self.best = (result.success_rate, result.mean_reward)
+            save_policy(self.model, self._folder / BEST_POLICY_FILE)
+        success, reward = self._config.stop_at_success, self._config.stop_at_reward
+        self._reached = (success is not None and result.success_rate >= success) or (
+            reward is not None and result.mean_reward >= reward
+        )
+
+    def _begin_new_episodes(self) -> None:
+        env = self.model.get_env()
+        assert env is not None
+        self.model._last_obs = env.reset()  # type: ignore[assignment]
+        self.model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+        if isinstance(self.model, OffPolicyAlgorithm) and (normalizer := self.model.get_vec_normalize_env()):
+            self.model._last_original_obs = normalizer.get_original_obs()
+
+
+class Checkpoints(BaseCallback):
+    """Writes a checkpoint at each tenth of the training."""
+
+    def __init__(self, timesteps: int, env: BatchedEnv, folder: Path) -> None:
+        super().__init__()
+        self._every = max(1, timesteps // CHECKPOINTS)
+        self._env = env
+        self._folder = folder
+
+    def _on_training_start(self) -> None:
+        self._next = self.num_timesteps + self._every
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_rollout_start(self) -> None:
+        if self.num_timesteps >= self._next:
+            self._next = self.num_timesteps + self._every
+            save_checkpoint(self.model, self._env, self._folder)

@@ -1,0 +1,157 @@
+"""Multi-stage training: each stage begins with the policy, optimiser and normaliser of the one before.
+
+A plan is a YAML file. What stands at its top holds for every stage, what stands in a stage for that stage:
+
+    algorithm: PPO
+    observation_parts: {joint_position: 7, joint_velocity: 7, joint_error: 7, target: 3, to_target: 3}
+    stages:
+      - env: Genesis/FrankaMotor-v0
+        timesteps: 100_000
+      - env: Genesis/FrankaReach-v0
+        stop_at_success: 0.95
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from rich.console import Console
+
+from genesis_gym.errors import ArgumentError, RunFolderError
+from genesis_gym.learning.config import TrainConfig, make_config
+from genesis_gym.learning.runs import CHECKPOINT_FILE, EVALUATION_FILE, write_whole
+
+if TYPE_CHECKING:
+    from genesis_gym.learning.pipeline import Report
+
+PLAN_FILE = "stages.yaml"
+
+Plan = list[TrainConfig]
+
+
+def read_plan(path: Path) -> Plan:
+    """Read a plan.
+
+    Args:
+        path: The YAML file.
+
+    Returns:
+        The config of each stage.
+
+    Raises:
+        ArgumentError: It cannot be read, or an entry is not allowed; the stage is named.
+    """
+    try:
+        data = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        raise ArgumentError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    return parse_plan(data, str(path))
+
+
+def parse_plan(data: Any, source: str = "plan") -> Plan:
+    """Validate a plan.
+
+    Args:
+        data: What the YAML file holds: a mapping with a list `stages`.
+        source: Where it comes from, for errors.
+
+    Returns:
+        The config of each stage.
+
+    Raises:
+        ArgumentError: An entry is not allowed; the stage is named.
+    """
+    stages = data.get("stages") if isinstance(data, dict) else None
+    if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
+        raise ArgumentError(f"{source} is no plan; it must be a mapping with a list 'stages' of mappings")
+    common = {name: value for name, value in data.items() if name != "stages"}
+    plan = []
+    for number, stage in enumerate(stages, start=1):
+        try:
+            plan.append(make_config(**{**common, **stage}))
+        except (ArgumentError, TypeError) as error:
+            raise ArgumentError(f"{source}: stage {number}: {error}") from error
+    algorithms = sorted({config.algorithm for config in plan})
+    if len(algorithms) > 1:
+        raise ArgumentError(f"{source}: the stages have algorithms {', '.join(algorithms)}; they must share one")
+    return plan
+
+
+def run_stages(
+    plan: Plan,
+    folder: Path,
+    console: Console,
+    *,
+    backend: str = "auto",
+    video: bool = False,
+    wandb_project: str | None = None,
+) -> Iterator[Report]:
+    """Train the stages that are not finished yet, each in a run folder of its own below `folder`.
+
+    Args:
+        plan: The config of each stage.
+        folder: A new, empty folder, or one where the same plan was interrupted.
+        console: Where progress is shown.
+        backend: One of `genesis_gym.runtime.BACKENDS`.
+        video: Film each stage's policy.
+        wandb_project: Project of Weights & Biases to log to, too.
+
+    Yields:
+        The report of each stage as it finishes.
+
+    Raises:
+        RunFolderError: A stage does not fit the one before it; the difference is spelled out.
+    """
+    _keep_plan(plan, folder)
+    from genesis_gym.learning.pipeline import run_pipeline
+
+    before: Path | None = None
+    for number, config in enumerate(plan, start=1):
+        stage = stage_folder(folder, number, config)
+        if (stage / EVALUATION_FILE).is_file():
+            console.print(f"Stage {number} of {len(plan)}, {config.env}: finished already")
+        else:
+            console.print(f"Stage {number} of {len(plan)}, {config.env}")
+            if stage.is_dir() and not (stage / CHECKPOINT_FILE).is_file():
+                shutil.rmtree(stage)  # it was interrupted before its first checkpoint
+            stage.mkdir(exist_ok=True)
+            yield run_pipeline(
+                config,
+                stage,
+                console,
+                backend=backend,
+                video=video,
+                begin_with=before,
+                wandb_project=wandb_project,
+            )
+        before = stage
+
+
+def stage_folder(folder: Path, number: int, config: TrainConfig) -> Path:
+    """The run folder of a stage.
+
+    Args:
+        folder: Folder of all stages.
+        number: From 1.
+        config: The stage's config.
+
+    Returns:
+        Such as `folder/2-frankareach-v0`.
+    """
+    return folder / f"{number}-{config.env.rpartition('/')[2].lower()}"
+
+
+def _keep_plan(plan: Plan, folder: Path) -> None:
+    """Write the plan, and refuse a folder that holds another."""
+    path = folder / PLAN_FILE
+    if path.is_file():
+        if read_plan(path) != plan:
+            raise RunFolderError(f"{folder} holds another plan than this; resume it, or name another folder")
+        return
+    stages = [config.model_dump(mode="json", exclude={"version"}) for config in plan]
+    text = yaml.safe_dump({"stages": stages}, sort_keys=False)
+    write_whole(path, lambda file: file.write_text(text))

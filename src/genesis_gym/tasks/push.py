@@ -1,0 +1,116 @@
+"""Push: shove a cube along the ground to a place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genesis_gym.robots import Robot
+from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.tasks.task import Evaluation, Task
+
+
+@dataclass(kw_only=True, eq=False)
+class Push(Task):
+    """Push a cube with the closed gripper until its centre is within `tolerance` of a target on the ground.
+
+    Cube, tolerance and the size of both boxes are those of panda-gym's PandaPush (Gallouédec et al., 2021). At
+    difficulty d the target lies a share d of the way from the cube to the drawn target.
+
+    Reward terms: `distance`, from the cube to the target in metres, `approach`, from the tool to the cube in
+    metres, `success` (0 or 1), `action`, the sum of the squared actions, and `progress`, metres that the cube has
+    come closer in this step.
+
+    Attributes:
+        tolerance: Radius of success, metres.
+        cube_size: Edge of the cube, metres.
+        cube_density: kg/m³.
+        low: Lower corner of the box of cubes and of targets, world frame, metres (x, y).
+        high: Upper corner.
+        target: Where the cube shall go, world frame, metres `(num_rows, 3)`.
+        cube_position: Centre of the cube, world frame, metres `(num_rows, 3)`.
+    """
+
+    reward_weights = {"distance": -5.0, "approach": -2.0, "success": 10.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
+    gripper_opening = 0.0
+
+    tolerance: float = 0.05
+    cube_size: float = 0.04
+    cube_density: float = 1000.0
+    low: tuple[float, float] = (0.35, -0.15)
+    high: tuple[float, float] = (0.65, 0.15)
+
+    def build(self, simulation: Simulation) -> None:
+        """Add the cube and, where somebody looks, a mark on the ground that nothing collides with."""
+        import genesis as gs
+
+        start = ((self.low[0] + self.high[0]) / 2, (self.low[1] + self.high[1]) / 2, self.cube_size / 2)
+        self._cube = simulation.scene.add_entity(
+            gs.morphs.Box(size=(self.cube_size,) * 3, pos=start),
+            material=gs.materials.Rigid(rho=self.cube_density),
+            surface=gs.surfaces.Default(color=(0.9, 0.5, 0.1)),
+        )
+        self._marker: Any = None
+        if simulation.visual:
+            disc = gs.morphs.Cylinder(radius=self.tolerance, height=0.002, fixed=True, collision=False)
+            self._marker = simulation.scene.add_entity(disc, surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3)))
+
+    def start(self, robot: Robot, simulation: Simulation) -> None:
+        """Allocate the targets."""
+        super().start(robot, simulation)
+        self._low = torch.tensor([*self.low, self.cube_size / 2], device=self.device)
+        self._high = torch.tensor([*self.high, self.cube_size / 2], device=self.device)
+        self.target = torch.zeros(self.num_rows, 3, device=self.device)
+
+    def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
+        """Draw a place for the cube and a target."""
+        cube = random.uniform("cube", self._low, self._high)
+        drawn = random.uniform("target", self._low, self._high)
+        self._cube.set_pos(cube, envs_idx=rows)
+        target = torch.lerp(cube, drawn, self.difficulty[:, None])
+        self.target = torch.where(rows[:, None], target, self.target)
+        if self._marker is not None:
+            self._marker.set_pos(self.target * torch.tensor([1.0, 1.0, 0.0], device=self.device))
+
+    @property
+    def cube_position(self) -> torch.Tensor:
+        """Centre of the cube, world frame, metres `(num_rows, 3)`."""
+        position: torch.Tensor = self._cube.get_pos()
+        return position
+
+    def observation(self) -> dict[str, torch.Tensor]:
+        """Joints, target, the way from cube to target, from tool to cube, and the cube's velocity, world frame."""
+        cube = self.cube_position
+        return {
+            **super().observation(),
+            "target": self.target,
+            "to_target": self.target - cube,
+            "to_cube": cube - self.robot.tool_position,
+            "cube_velocity": self._cube.get_vel(),
+        }
+
+    def evaluate(self) -> Evaluation:
+        """Success is a distance below the tolerance."""
+        cube = self.cube_position
+        distance = torch.linalg.vector_norm(self.target - cube, dim=-1)
+        approach = torch.linalg.vector_norm(cube - self.robot.tool_position, dim=-1)
+        return {
+            "success": distance < self.tolerance,
+            "distance_to_target": distance,
+            "distance_to_cube": approach,
+        }
+
+    def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The cube closer to its target, and the tool closer to the cube, are better."""
+        return {
+            "distance": evaluation["distance_to_target"],
+            "approach": evaluation["distance_to_cube"],
+            "success": evaluation["success"],
+            "action": action.square().sum(-1),
+        }
+
+    def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
+        """Progress is distance made good by the cube."""
+        return {"progress": -evaluation["distance_to_target"]}
