@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -12,7 +12,7 @@ from genesis_gym.errors import ArgumentError, check_choice
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def validate(model: type[Model], name: str, given: Model | Mapping[str, Any]) -> Model:
+def validate(model: type[Model], name: str, given: object) -> Model:
     """Make a declaration from its fields.
 
     Args:
@@ -35,19 +35,12 @@ def validate(model: type[Model], name: str, given: Model | Mapping[str, Any]) ->
     try:
         return model.model_validate(dict(given))
     except ValidationError as error:
-        raise ArgumentError(f"{name}: {describe(error)}") from error
+        raise ArgumentError(f"{name}: {_describe(error)}") from error
 
 
-def describe(error: ValidationError) -> str:
-    """One line about the first thing that is wrong.
-
-    Args:
-        error: Pydantic's.
-
-    Returns:
-        Such as `"gamma=2 is not allowed: input should be less than or equal to 1"`.
-    """
+def _describe(error: ValidationError) -> str:
+    """Tell the first thing that is wrong, in one line."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
-    where = ".".join(str(part) for part in first["loc"]) or "it"
+    where = ".".join(str(part) for part in first["loc"])
     return f"{where}={first['input']!r} is not allowed: {message[:1].lower()}{message[1:]}"

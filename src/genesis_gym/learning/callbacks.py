@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -49,24 +50,28 @@ class TrainingLog(BaseCallback):
             self.logger.record("memory/gpu_reserved_mb", torch.cuda.memory_reserved() / 1e6)
 
 
+class ThresholdReached(Exception):  # noqa: N818
+    """An evaluation has reached the threshold at which training ends."""
+
+
 class PeriodicEvaluation(BaseCallback):
     """Evaluates the policy in the training scene's own rows, keeps the best one, and stops at a threshold.
 
     It acts before a rollout, when no episode's bookkeeping is under way; the rows begin new episodes after it.
 
     Attributes:
-        last: The latest result, None before the first.
         best: The best success rate so far, ties broken by mean return.
     """
 
-    def __init__(self, config: TrainConfig, env: BatchedEnv, folder: Path) -> None:
+    def __init__(
+        self, config: TrainConfig, env: BatchedEnv, folder: Path, show: Callable[[EvaluationResult], None]
+    ) -> None:
         super().__init__()
-        self.last: EvaluationResult | None = None
         self.best: tuple[float, float] = (-1.0, -np.inf)
         self._config = config
         self._env = env
         self._folder = folder
-        self._reached = False
+        self._show = show
 
     def _on_training_start(self) -> None:
         self._next = self.num_timesteps + (self._config.evaluate_every or 0)
@@ -77,22 +82,26 @@ class PeriodicEvaluation(BaseCallback):
             self._evaluate()
 
     def _on_step(self) -> bool:
-        return not self._reached
+        return True
 
     def _evaluate(self) -> None:
         act = deterministic(self.model.policy, ObservationNormalizer.of(self.model))
-        self.last = result = evaluate_policy(self._env, act, PERIODIC_EPISODES)
-        self._begin_new_episodes()
-        self.logger.record("eval/success_rate", result.success_rate)
-        self.logger.record("eval/mean_reward", result.mean_reward)
-        self.logger.record("eval/mean_ep_length", result.mean_episode_length)
+        result = evaluate_policy(self._env, act, PERIODIC_EPISODES)
         if (result.success_rate, result.mean_reward) > self.best:
             self.best = (result.success_rate, result.mean_reward)
             save_policy(self.model, self._folder / BEST_POLICY_FILE)
+        self.logger.record("eval/success_rate", result.success_rate)
+        self.logger.record("eval/mean_reward", result.mean_reward)
+        self.logger.record("eval/mean_ep_length", result.mean_episode_length)
+        self.logger.record("time/total_timesteps", self.num_timesteps, exclude="tensorboard")
+        self.logger.dump(self.num_timesteps)
+        self._show(result)
         success, reward = self._config.stop_at_success, self._config.stop_at_reward
-        self._reached = (success is not None and result.success_rate >= success) or (
+        if (success is not None and result.success_rate >= success) or (
             reward is not None and result.mean_reward >= reward
-        )
+        ):
+            raise ThresholdReached  # a callback's own way to stop would first step and normalise once more
+        self._begin_new_episodes()
 
     def _begin_new_episodes(self) -> None:
         env = self.model.get_env()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 from genesis_gym.errors import ArgumentError, check_choice, check_positive_int
 from genesis_gym.learning.presets import (
@@ -16,7 +16,7 @@ from genesis_gym.learning.presets import (
     TD3Hyperparameters,
 )
 from genesis_gym.registration import find_spec
-from genesis_gym.validation import describe, validate
+from genesis_gym.validation import validate
 from genesis_gym.variation.curriculum import Curriculum
 from genesis_gym.variation.randomization import Randomization
 
@@ -200,8 +200,6 @@ def parse_config(data: Any, source: str) -> TrainConfig:
             f"{source} has version {data.get('version')!r}; this release reads version {CONFIG_VERSION}"
         )
     check_choice(f"{source}: algorithm", data.get("algorithm"), HYPERPARAMETERS)
-    try:
-        hyperparameters = HYPERPARAMETERS[data["algorithm"]].model_validate(data.get("hyperparameters"))
-        return TrainConfig.model_validate({**data, "hyperparameters": hyperparameters})
-    except ValidationError as error:
-        raise ArgumentError(f"{source}: {describe(error)}") from error
+    kind = HYPERPARAMETERS[data["algorithm"]]
+    hyperparameters = validate(kind, f"{source}: hyperparameters", data.get("hyperparameters"))
+    return validate(TrainConfig, f"{source}: field", {**data, "hyperparameters": hyperparameters})

@@ -100,6 +100,7 @@ def run_pipeline(
                 env,
                 folder,
                 callbacks=[progress],
+                show_evaluation=progress.show_evaluation,
                 begin_with=begin_with,
                 wandb_project=wandb_project,
             )

@@ -24,6 +24,7 @@ from rich.text import Text
 from stable_baselines3.common.callbacks import BaseCallback
 
 from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.evaluate import EvaluationResult
 
 #: Without a terminal, seconds between two signs of life.
 HEARTBEAT_SECONDS = 15.0
@@ -71,6 +72,7 @@ class TrainingProgress(BaseCallback):
         super().__init__()
         self._console = console
         self._timesteps = config.timesteps
+        self._evaluation: EvaluationResult | None = None
         self._bar = Progress(
             TextColumn("Training"),
             BarColumn(),
@@ -93,7 +95,6 @@ class TrainingProgress(BaseCallback):
         self._start, self._first = time.perf_counter(), self.num_timesteps
         self._next_line = self.num_timesteps / self._timesteps + 0.1
         self._shown = 0.0
-        self._evaluation = ""
         self._task = self._bar.add_task("", total=self._timesteps, completed=self.num_timesteps, rate=0.0)
         if self._console.is_terminal:
             self._live.start()
@@ -116,6 +117,20 @@ class TrainingProgress(BaseCallback):
         if self._console.is_terminal:
             self._live.update(self._dashboard())
 
+    def show_evaluation(self, result: EvaluationResult) -> None:
+        """Show an evaluation that took place during training.
+
+        Args:
+            result: Its figures.
+        """
+        self._evaluation = result
+        if not self._console.is_terminal:
+            self._console.print(f"evaluation at {self.num_timesteps:,} steps: {self._evaluated()}")
+
+    def _evaluated(self) -> str:
+        assert self._evaluation is not None
+        return f"success {self._evaluation.success_rate:.0%}, return {self._evaluation.mean_reward:.2f}"
+
     def _rate(self) -> float:
         return (self.num_timesteps - self._first) / (time.perf_counter() - self._start)
 
@@ -129,14 +144,11 @@ class TrainingProgress(BaseCallback):
         if episodes := self.model.ep_info_buffer:
             figures["return"] = f"{np.mean([episode['r'] for episode in episodes]):.2f}"
             figures["length"] = f"{np.mean([episode['l'] for episode in episodes]):.1f}"
-        logged = self.logger.name_to_value
-        for name, value in logged.items():
+        for name, value in self.logger.name_to_value.items():
             if name.startswith(("reward/", "curriculum/difficulty", "memory/process")):
                 figures[name] = f"{value:.3g}"
-        if "eval/success_rate" in logged:
-            self._evaluation = f"{logged['eval/success_rate']:.0%}, return {logged['eval/mean_reward']:.2f}"
-        if self._evaluation:
-            figures["last evaluation"] = self._evaluation
+        if self._evaluation is not None:
+            figures["last evaluation"] = self._evaluated()
         table = Table.grid(padding=(0, 2))
         for name, text in figures.items():
             table.add_row(Text(name, style="dim"), Text(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
@@ -10,9 +10,10 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
-from genesis_gym.learning.callbacks import Checkpoints, PeriodicEvaluation, TrainingLog
+from genesis_gym.learning.callbacks import Checkpoints, PeriodicEvaluation, ThresholdReached, TrainingLog
 from genesis_gym.learning.checkpoint import carry_over, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.evaluate import EvaluationResult
 from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.plots import plot_learning_curve
 from genesis_gym.learning.policy import (
@@ -40,6 +41,7 @@ def train(
     folder: Path,
     callbacks: Sequence[BaseCallback] = (),
     *,
+    show_evaluation: Callable[[EvaluationResult], None] = lambda result: None,
     begin_with: Path | None = None,
     wandb_project: str | None = None,
 ) -> Act:
@@ -52,6 +54,7 @@ def train(
         env: The environment, with `config.num_envs` rows, made with `config.training_env()`.
         folder: The run folder.
         callbacks: Further SB3 callbacks, such as a progress bar.
+        show_evaluation: Called with the result of each evaluation during training.
         begin_with: Run folder whose policy, optimiser and normaliser a new run begins with; None to begin afresh.
         wandb_project: Project of Weights & Biases to log to, too; None for none.
 
@@ -75,23 +78,29 @@ def train(
     elif begin_with is not None:
         carry_over(begin_with, model, env)
 
-    model.set_logger(make_logger(folder, config, wandb_project))
-    # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
-    log_interval = 1 if config.algorithm == "PPO" else config.num_envs
+    logger = make_logger(folder, config, wandb_project)
+    model.set_logger(logger)
     all_callbacks = [
-        PeriodicEvaluation(config, env, folder),
+        PeriodicEvaluation(config, env, folder, show_evaluation),
         Checkpoints(config.timesteps, env, folder),
         TrainingLog(),
         *callbacks,
     ]
-    if model.num_timesteps < config.timesteps:
-        model.learn(
-            config.timesteps - model.num_timesteps,
-            callback=all_callbacks,
-            log_interval=log_interval,
-            reset_num_timesteps=False,
-        )
-    model.logger.close()
+    try:
+        if model.num_timesteps < config.timesteps:
+            model.learn(
+                config.timesteps - model.num_timesteps,
+                callback=all_callbacks,
+                # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
+                log_interval=1 if config.algorithm == "PPO" else config.num_envs,
+                reset_num_timesteps=False,
+            )
+    except ThresholdReached:
+        pass
+    finally:
+        logger.close()
+        if vec_env.results_writer is not None:
+            vec_env.results_writer.close()
     save_checkpoint(model, env, folder)
     save_policy(model, folder / POLICY_FILE)
     save_sb3_archives(model, folder)
