@@ -50,12 +50,6 @@ def test_unknown_words_are_refused(capsys, words: list[str]) -> None:
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_doctor_reports(capsys) -> None:
-    assert main(["doctor"]) == 0
-    out = capsys.readouterr().out
-    assert "System libraries   all there" in out and "genesis-world" in out
-
-
 def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
     """As a user types it: `evaluate --json` prints one JSON object and nothing else."""
     run = tmp_path / "run"

@@ -2,21 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from rich.console import Console
+from tyro.conf import arg
+
+if TYPE_CHECKING:
+    from genesis_gym.runtime.doctor import Finding
 
 
 @dataclass
 class Doctor:
-    """Tell whether this machine can run Genesis, and what is missing."""
+    """Tell whether this machine can run Genesis, how fast, and what is missing; exit status 1 for a fault."""
+
+    quick: Annotated[bool, arg(help="Leave out what needs a scene: rendering and throughput.")] = False
+    json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when something is missing."""
+        """Do it; 1 when there is a fault."""
+        from genesis_gym.learning.selfcheck import examine_scenes
         from genesis_gym.runtime.doctor import examine
 
+        console.print("Looking at the machine …")
         findings = examine()
-        for finding in findings:
-            remedy = f"  →  {finding.remedy}" if finding.remedy else ""
-            print(f"{finding.subject:18} {finding.state}{remedy}")
-        return int(any(finding.remedy for finding in findings))
+        if not self.quick:
+            console.print("Drawing and stepping scenes, about 20 s …")
+            findings += examine_scenes()
+        faults = sum(finding.remedy is not None for finding in findings)
+        if self.json:
+            print(json.dumps({"faults": faults, "findings": [dataclasses.asdict(f) for f in findings]}))
+        else:
+            _print_findings(findings, faults)
+        return int(faults > 0)
+
+
+def _print_findings(findings: list[Finding], faults: int) -> None:
+    """Print one line for each finding, and below a fault, which is marked by `!`, its remedy."""
+    out = Console(highlight=False, markup=False, soft_wrap=True)
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        if finding.remedy is None:
+            out.print(f"  {finding.subject:{width}}  {finding.state}")
+        else:
+            out.print(f"! {finding.subject:{width}}  {finding.state}", style="red")
+            out.print(f"  {'':{width}}  → {finding.remedy}", style="bold")
+    out.print()
+    out.print(f"Faults, marked by '!': {faults}" if faults else "No fault was found.")

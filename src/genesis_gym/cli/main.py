@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from genesis_gym.cli.doctor import Doctor
 from genesis_gym.cli.evaluate import Evaluate
 from genesis_gym.cli.train import Demo, Train
+from genesis_gym.cli.warmup import Warmup
 from genesis_gym.errors import GenesisGymError
 
 Command = (
@@ -20,6 +21,7 @@ Command = (
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    | Annotated[Warmup, tyro.conf.subcommand("warmup")]
 )
 
 #: A flag has no second name `--no-…`: each is off unless it is given.

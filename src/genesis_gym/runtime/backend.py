@@ -52,6 +52,16 @@ def start(backend: str = "auto") -> torch.device:
     return device
 
 
+def stop() -> None:
+    """End Genesis and every scene of this process, and write the kernels compiled so far to the kernel cache.
+
+    Genesis does this by itself when a process exits in order, but not when it is killed.
+    """
+    import genesis as gs
+
+    gs.destroy()
+
+
 def describe_device() -> str:
     """What Genesis runs on, in words; `start` was called before.
 
@@ -74,6 +84,15 @@ def kernel_cache_folder() -> Path:
     """
     default = Path.home() / ".cache" / "quadrants" / "qdcache"
     return Path(os.environ.get("QD_OFFLINE_CACHE_FILE_PATH") or default)
+
+
+def cached_kernels() -> list[Path]:
+    """Files of compiled kernels in the kernel cache; a process that is killed leaves other files, but no such.
+
+    Returns:
+        One path for each kernel; empty if the cache is missing.
+    """
+    return sorted(kernel_cache_folder().rglob("*.qdc"))
 
 
 def kernel_cache_is_cold() -> bool:
