@@ -29,6 +29,12 @@ ROOT = Path(__file__).parent.parent
         (["demo", "--device", "tpu"], "device='tpu' is not known"),
         (["evaluate", "."], "no run folder"),
         (["evaluate", "no/such/folder"], "no run folder"),
+        (
+            ["evaluate", ".", "--plot", "picture.gif"],
+            "suffix='.gif' is not known; allowed: '.png', '.svg', '.pdf'",
+        ),
+        (["evaluate", ".", "--plot", "no/picture.png"], "no is no folder"),
+        (["report", "."], "no run folder"),
     ],
 )
 def test_a_users_mistake_is_one_line(capsys, monkeypatch, tmp_path, words: list[str], named: str) -> None:
@@ -67,8 +73,23 @@ def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
     )
     assert train.returncode == 0, train.stderr
     assert "success rate" in train.stdout and "training" in train.stderr
+    assert {"report.html", "evaluation.json", "evaluation.png", "run.json"} <= {
+        path.name for path in run.iterdir()
+    }
+    picture = tmp_path / "picture.png"
     evaluate = subprocess.run(
-        [sys.executable, "-m", "genesis_gym", "evaluate", str(run), "--episodes", "10", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "genesis_gym",
+            "evaluate",
+            str(run),
+            "--episodes",
+            "10",
+            "--json",
+            "--plot",
+            picture,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -77,13 +98,19 @@ def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
     figures = json.loads(evaluate.stdout)
     assert figures.keys() == {
         "success_rate",
+        "success_interval",
         "episodes",
         "mean_reward",
         "std_reward",
-        "mean_final_distance",
         "mean_episode_length",
+        "std_episode_length",
+        "mean_final_distance",
+        "final_distance",
+        "tolerance",
+        "regions",
         "seed",
     }
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert figures["episodes"] == 10 and 0 <= figures["success_rate"] <= 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,13 +74,14 @@ def _train(config: TrainConfig, console: Console, *, out: Path | None, stem: str
     folder = new_run_folder(out, stem)
 
     console.print("Importing Genesis and Stable-Baselines3 …")
+    from genesis_gym.learning.evaluate import describe
     from genesis_gym.learning.pipeline import run_pipeline
 
     report = run_pipeline(config, folder, console, backend=device, video=video)
     print_table(
         {
             "device": report.device,
-            **dataclasses.asdict(report.evaluation),
+            **describe(report.evaluation),
             "wall clock": ", ".join(f"{phase} {value:.1f} s" for phase, value in report.seconds.items()),
             "start to evaluated": f"{report.solved_seconds:.1f} s",
             "run folder": f"{report.folder}: {', '.join(report.files)}",

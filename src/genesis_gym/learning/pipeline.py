@@ -17,8 +17,9 @@ from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
 from genesis_gym.learning.policy import Act
 from genesis_gym.learning.progress import TrainingProgress, announced
-from genesis_gym.learning.runs import EVALUATION_FILE, VIDEO_FILE, write_json
-from genesis_gym.learning.train import train, write_learning_curve
+from genesis_gym.learning.report import describe_run, draw_pictures, write_report
+from genesis_gym.learning.runs import EVALUATION_FILE, RUN_FILE, VIDEO_FILE, write_json
+from genesis_gym.learning.train import train
 from genesis_gym.runtime import describe_device, start
 
 EVALUATION_EPISODES = 100
@@ -65,7 +66,7 @@ def run_pipeline(
         video: Film the policy into an MP4.
 
     Returns:
-        The report; `evaluation.json` holds the same figures.
+        What it did; the folder holds the same figures, and `report.html` shows them.
     """
     born = psutil.Process(os.getpid()).create_time()
     seconds: dict[str, float] = {}
@@ -79,18 +80,22 @@ def run_pipeline(
         env = make_core(config.env, config.num_envs, backend=backend, camera_rows=[0] if video else ())
     lap("build")
     try:
+        facts = describe_run(env)
+        write_json(folder / RUN_FILE, facts.model_dump())
         act = train(config, env, folder, callbacks=[TrainingProgress(console, config.timesteps)])
         lap("training")
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
         lap("evaluation")
         report = Report(folder, describe_device(), evaluation, seconds)
-        write_learning_curve(folder, env)
+        write_json(folder / EVALUATION_FILE, dataclasses.asdict(evaluation))
+        draw_pictures(folder)
         if video:
             _film(env, act, folder, console)
         lap("pictures")
     finally:
         env.close()
-    write_json(folder / EVALUATION_FILE, {**dataclasses.asdict(evaluation), "seconds": seconds})
+    write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": seconds}).model_dump())
+    write_report(folder)
     return report
 
 

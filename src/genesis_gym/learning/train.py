@@ -13,15 +13,12 @@ from stable_baselines3.common.vec_env import VecMonitor
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.plots import plot_learning_curve
 from genesis_gym.learning.policy import Act, ObservationNormalizer, deterministic, make_model, save_policy
 from genesis_gym.learning.runs import (
     CONFIG_FILE,
-    CURVE_FILE,
     PROGRESS_FILE,
     TENSORBOARD_FOLDER,
     write_json,
-    write_whole,
 )
 
 
@@ -65,17 +62,3 @@ def train(config: TrainConfig, env: BatchedEnv, folder: Path, callbacks: Sequenc
     model.logger.close()
     save_policy(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))
-
-
-def write_learning_curve(folder: Path, env: BatchedEnv) -> None:
-    """Draw the learning curve of a run from its CSV log.
-
-    Until every row has had time for a whole episode, only quick episodes have ended, most of them successes;
-    the curve begins after that.
-
-    Args:
-        folder: The run folder.
-        env: What it was trained on.
-    """
-    first = env.num_envs * (env.max_episode_steps or 0)
-    write_whole(folder / CURVE_FILE, lambda path: plot_learning_curve(folder / PROGRESS_FILE, path, first))
