@@ -25,10 +25,32 @@ ROOT = Path(__file__).parent.parent
         (["train", "--seed", "-1"], "seed=-1 is not allowed"),
         (["train", "--preset", "best"], "preset='best' is not known; allowed: 'default', 'guide'"),
         (["train", "--out", "."], "--out . exists already"),
+        (["train", "--set", "learning_rats=1"], "did you mean 'learning_rate'"),
+        (["train", "--set", "learning_rate=fast"], "learning_rate='fast' is not allowed: input should be a valid"),
+        (["train", "--set", "learning_rate"], "--set 'learning_rate' is not allowed; write NAME=VALUE"),
+        (["train", "--set", "gamma=0.9", "gamma=0.8"], "--set names 'gamma' twice"),
+        (["train", "--randomize", "paylod=0,1"], "did you mean 'payload'"),
+        (["train", "--randomize", "payload=1,0"], "the lower bound 1 is above the upper bound 0"),
+        (["train", "--out", "new", "--reward-weights", "distanse=1"], "did you mean 'distance'"),
+        (["train", "--reward-weights", "distance=far"], "distance='far' is not allowed"),
+        (["train", "--stop-at-success", "95"], "stop_at_success=95.0 is not allowed"),
+        (["train", "--evaluate-every", "0"], "evaluate_every=0 is not allowed"),
+        (["train", "--stages", "no.yaml"], "no.yaml cannot be read"),
+        (["train", "--stages", "no.yaml", "--seed", "3"], "--stages leaves no choice of --seed"),
+        (["train", "--resume", "no"], "no is no run folder"),
+        (["train", "--resume", "no", "--out", "new"], "--resume leaves no choice of --out"),
+        (["train", "--config", "no.json"], "no.json cannot be read"),
+        (["train", "--config", "no.json", "--algorithm", "SAC"], "--config leaves no choice of --algorithm"),
         (["demo", "--out", "/proc/none/run"], "cannot be created"),
         (["demo", "--device", "tpu"], "device='tpu' is not known"),
         (["evaluate", "."], "no run folder"),
         (["evaluate", "no/such/folder"], "no run folder"),
+        (
+            ["evaluate", ".", "--plot", "picture.gif"],
+            "suffix='.gif' is not known; allowed: '.png', '.svg', '.pdf'",
+        ),
+        (["evaluate", ".", "--plot", "no/picture.png"], "no is no folder"),
+        (["report", "."], "no run folder"),
     ],
 )
 def test_a_users_mistake_is_one_line(capsys, monkeypatch, tmp_path, words: list[str], named: str) -> None:
@@ -61,8 +83,23 @@ def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
     )
     assert train.returncode == 0, train.stderr
     assert "success rate" in train.stdout and "training" in train.stderr
+    assert {"report.html", "evaluation.json", "evaluation.png", "run.json"} <= {
+        path.name for path in run.iterdir()
+    }
+    picture = tmp_path / "picture.png"
     evaluate = subprocess.run(
-        [sys.executable, "-m", "genesis_gym", "evaluate", str(run), "--episodes", "10", "--json"],
+        [
+            sys.executable,
+            "-m",
+            "genesis_gym",
+            "evaluate",
+            str(run),
+            "--episodes",
+            "10",
+            "--json",
+            "--plot",
+            picture,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -71,13 +108,19 @@ def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
     figures = json.loads(evaluate.stdout)
     assert figures.keys() == {
         "success_rate",
+        "success_interval",
         "episodes",
         "mean_reward",
         "std_reward",
-        "mean_final_distance",
         "mean_episode_length",
+        "std_episode_length",
+        "mean_final_distance",
+        "final_distance",
+        "tolerance",
+        "regions",
         "seed",
     }
+    assert picture.read_bytes().startswith(b"\x89PNG")
     assert figures["episodes"] == 10 and 0 <= figures["success_rate"] <= 1
 
 

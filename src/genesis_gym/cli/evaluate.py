@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from rich.console import Console
 from tyro.conf import Positional, arg
 
 from genesis_gym.cli.options import Device, print_table
+from genesis_gym.errors import ArgumentError, check_choice
 
 
 @dataclass
@@ -21,17 +21,29 @@ class Evaluate:
     folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
     episodes: Annotated[int, arg(help="How many episodes.")] = 100
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
+    best: Annotated[bool, arg(help="Take the best policy of the evaluations during training.")] = False
     device: Device = "auto"
+    plot: Annotated[Path | None, arg(help="Draw the evaluation into this file, a .png, .svg or .pdf.")] = None
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_run
+        if self.plot is not None:
+            check_choice("--plot: suffix", self.plot.suffix, (".png", ".svg", ".pdf"))
+            if not self.plot.absolute().parent.is_dir():
+                raise ArgumentError(f"--plot {self.plot} cannot be written: {self.plot.parent} is no folder")
+
+        from genesis_gym.learning.evaluate import EVALUATION_SEED, describe, evaluate_run
 
         seed = EVALUATION_SEED if self.seed is None else self.seed
-        figures = dataclasses.asdict(evaluate_run(self.folder, self.episodes, seed, self.device))
+        result = evaluate_run(self.folder, self.episodes, seed, self.device, best=self.best)
+        if self.plot is not None:
+            from genesis_gym.learning.plots import evaluation_panels, save_picture
+            from genesis_gym.learning.runs import write_whole
+
+            write_whole(self.plot, lambda path: save_picture(evaluation_panels(result), path, columns=2))
         if self.json:
-            print(json.dumps(figures))
+            print(json.dumps(result.summary()))
         else:
-            print_table(figures)
+            print_table({**describe(result)})
         return 0

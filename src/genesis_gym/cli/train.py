@@ -138,10 +138,12 @@ def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) 
 
 
 def _print_report(report: Report) -> None:
+    from genesis_gym.learning.evaluate import describe
+
     print_table(
         {
             "device": report.device,
-            **dataclasses.asdict(report.evaluation),
+            **describe(report.evaluation),
             "wall clock": ", ".join(f"{phase} {value:.1f} s" for phase, value in report.seconds.items()),
             "start to evaluated": f"{report.solved_seconds:.1f} s",
             "run folder": f"{report.folder}: {', '.join(report.files)}",

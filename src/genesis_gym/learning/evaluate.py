@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from pydantic import FiniteFloat
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_positive_int
@@ -14,28 +21,115 @@ from genesis_gym.learning.policy import Act, open_run
 #: Episode k of an evaluation has seed EVALUATION_SEED + k, far from the seeds that training uses.
 EVALUATION_SEED = 1_000_000
 
+#: Into how many regions each axis of the goals' space is divided.
+REGIONS = 4
+
+Counts = tuple[int, ...]
+Edges = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Seven figures of a distribution: its extremes, its median, and where 5, 25, 75 and 95 % lie below."""
+
+    min: float
+    q05: float
+    q25: float
+    median: float
+    q75: float
+    q95: float
+    max: float
+
+    @classmethod
+    def of(cls, values: NDArray[Any]) -> Quantiles:
+        """Those of a sample `(n,)`."""
+        return cls(*np.quantile(values, [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]).tolist())
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What each episode did, in the order of their seeds.
+
+    Attributes:
+        success: Whether it ended in success.
+        reward: Its undiscounted return.
+        length: Its control steps.
+        final_distance: Distance to the target at its end, metres; None for a task without target.
+        goal: Where its goal was at its beginning, world frame, metres; None for a task without such a place.
+    """
+
+    success: tuple[bool, ...]
+    reward: tuple[FiniteFloat, ...]
+    length: tuple[int, ...]
+    final_distance: tuple[FiniteFloat, ...] | None
+    goal: tuple[tuple[FiniteFloat, FiniteFloat, FiniteFloat], ...] | None
+
+    def __post_init__(self) -> None:
+        columns = [column for column in vars(self).values() if column is not None]
+        if not self.success or any(len(column) != len(self.success) for column in columns):
+            raise ValueError("each column must have one entry for each episode")
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Success by the place of the goal: a grid over x and y seen from above, and layers over z.
+
+    Attributes:
+        x_edges: Borders of the regions along x, world frame, metres.
+        y_edges: Along y.
+        z_edges: Along z.
+        xy_episodes: Episodes with their goal in each region, `[x][y]`.
+        xy_successes: How many of them ended in success.
+        z_episodes: Episodes with their goal in each layer, `[z]`.
+        z_successes: How many of them ended in success.
+    """
+
+    x_edges: Edges
+    y_edges: Edges
+    z_edges: Edges
+    xy_episodes: tuple[Counts, ...]
+    xy_successes: tuple[Counts, ...]
+    z_episodes: Counts
+    z_successes: Counts
+
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """Figures over the episodes of an evaluation.
+    """Figures over the episodes of an evaluation; `evaluation.json` of a run folder.
 
     Attributes:
         success_rate: Share of episodes that ended in success, 0 to 1.
+        success_interval: Its Wilson score interval at 95 % confidence.
         episodes: How many.
         mean_reward: Mean of the undiscounted returns.
         std_reward: Their standard deviation.
-        mean_final_distance: Mean distance to the target at the end, metres; None for a task without target.
         mean_episode_length: Mean number of control steps.
+        std_episode_length: Its standard deviation.
+        mean_final_distance: Mean distance to the target at the end, metres; None for a task without target.
+        final_distance: Quantiles of that distance, metres.
+        tolerance: Distance below which the task speaks of success, metres, if it names one.
+        regions: Success by the place of the goal; None for a task without such a place.
         seed: Seed of the first episode.
+        records: The episodes, one by one.
     """
 
     success_rate: float
+    success_interval: tuple[float, float]
     episodes: int
     mean_reward: float
     std_reward: float
-    mean_final_distance: float | None
     mean_episode_length: float
+    std_episode_length: float
+    mean_final_distance: float | None
+    final_distance: Quantiles | None
+    tolerance: float | None
+    regions: Regions | None
     seed: int
+    records: Episodes
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the single episodes, ready for JSON."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if name != "records"}
 
 
 def evaluate_policy(env: BatchedEnv, act: Act, episodes: int, seed: int = EVALUATION_SEED) -> EvaluationResult:
@@ -61,21 +155,13 @@ def evaluate_policy(env: BatchedEnv, act: Act, episodes: int, seed: int = EVALUA
         raise ArgumentError("max_episode_steps=None is not allowed in an evaluation: its episodes may never end")
     with env.lent():
         rounds = [_play_round(env, act, seed + first) for first in range(0, episodes, env.num_envs)]
-    joined = {name: torch.cat([figures[name] for figures in rounds])[:episodes] for name in rounds[0]}
-    distance = joined.get("distance_to_target")
-    return EvaluationResult(
-        success_rate=joined["success"].mean().item(),
-        episodes=episodes,
-        mean_reward=joined["return"].mean().item(),
-        std_reward=joined["return"].std(correction=0).item(),
-        mean_final_distance=None if distance is None else distance.mean().item(),
-        mean_episode_length=joined["length"].mean().item(),
-        seed=seed,
-    )
+    joined = {name: torch.cat([figures[name] for figures in rounds])[:episodes].numpy() for name in rounds[0]}
+    tolerance = getattr(env.task, "tolerance", None) if "final_distance" in joined else None
+    return _sum_up(joined, tolerance if isinstance(tolerance, float) else None, seed)
 
 
 def evaluate_run(
-    folder: Path, episodes: int, seed: int = EVALUATION_SEED, backend: str = "auto"
+    folder: Path, episodes: int, seed: int = EVALUATION_SEED, backend: str = "auto", *, best: bool = False
 ) -> EvaluationResult:
     """Evaluate the policy of a run folder in a scene of its own.
 
@@ -84,6 +170,7 @@ def evaluate_run(
         episodes: How many episodes, at least 1.
         seed: Seed of the first.
         backend: One of `genesis_gym.runtime.BACKENDS`.
+        best: Take the best policy of the evaluations during training instead of the last.
 
     Returns:
         The figures.
@@ -93,29 +180,156 @@ def evaluate_run(
         ArgumentError: `episodes`, `seed` or `backend` is not allowed.
     """
     check_positive_int("episodes", episodes)
-    _, env, act = open_run(folder, min(episodes, 256), backend=backend)
+    _, env, act = open_run(folder, min(episodes, 256), backend=backend, best=best)
     try:
         return evaluate_policy(env, act, episodes, seed)
     finally:
         env.close()
 
 
+def wilson_interval(successes: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Confidence interval of a success rate, sound for few episodes and for rates of 0 and 1.
+
+    The score interval of E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
+    J. Am. Stat. Assoc. 22 (1927), 209–212, recommended by Brown, Cai & DasGupta, "Interval estimation for a
+    binomial proportion", Statistical Science 16 (2001), 101–133.
+
+    Args:
+        successes: From 0 to `episodes`.
+        episodes: At least 1.
+        confidence: Above 0 and below 1.
+
+    Returns:
+        Its lower and its upper end.
+    """
+    z = NormalDist().inv_cdf((1 + confidence) / 2)
+    rate, z2_n = successes / episodes, z**2 / episodes
+    centre = (rate + z2_n / 2) / (1 + z2_n)
+    half = math.sqrt(rate * (1 - rate) * z2_n + z2_n**2 / 4) / (1 + z2_n)
+    low = 0.0 if successes == 0 else centre - half  # exact where rounding is not
+    high = 1.0 if successes == episodes else centre + half
+    return low, high
+
+
+def success_by_region(goal: NDArray[Any], success: NDArray[Any]) -> Regions:
+    """Count episodes and successes in the regions of the goals' bounding box.
+
+    Args:
+        goal: Goals in the world frame, metres `(episodes, 3)`.
+        success: bool `(episodes,)`.
+
+    Returns:
+        The counts.
+    """
+    x_edges, y_edges, z_edges = (_edges(axis) for axis in goal.T)
+
+    def count(rows: NDArray[Any]) -> tuple[tuple[Counts, ...], Counts]:
+        xy, _, _ = np.histogram2d(rows[:, 0], rows[:, 1], bins=(x_edges, y_edges))
+        z, _ = np.histogram(rows[:, 2], bins=z_edges)
+        return tuple(tuple(map(int, column)) for column in xy), tuple(map(int, z))
+
+    xy_episodes, z_episodes = count(goal)
+    xy_successes, z_successes = count(goal[success])
+    return Regions(
+        tuple(x_edges.tolist()),
+        tuple(y_edges.tolist()),
+        tuple(z_edges.tolist()),
+        xy_episodes,
+        xy_successes,
+        z_episodes,
+        z_successes,
+    )
+
+
+def describe(result: EvaluationResult) -> dict[str, str]:
+    """Put the figures into words.
+
+    Args:
+        result: The figures.
+
+    Returns:
+        What it is about → what was found.
+    """
+    low, high = result.success_interval
+    words = {
+        "success rate": f"{result.success_rate:.2f}, 95 % CI {low:.2f} to {high:.2f}, {result.episodes} episodes",
+        "return": f"{result.mean_reward:.2f} ± {result.std_reward:.2f}",
+        "episode length": f"{result.mean_episode_length:.1f} ± {result.std_episode_length:.1f} steps",
+    }
+    if result.final_distance is not None:
+        cm = {name: f"{100 * value:.1f}" for name, value in vars(result.final_distance).items()}
+        words["final distance"] = f"median {cm['median']} cm, 95 % below {cm['q95']} cm, largest {cm['max']} cm"
+    if result.regions is not None and result.success_rate < 1:
+        words["weakest region"] = _weakest(result.regions)
+    words["first seed"] = str(result.seed)
+    return words
+
+
 def _play_round(env: BatchedEnv, act: Act, seed: int) -> dict[str, torch.Tensor]:
-    """Play one episode in every row; figures of each, float64 `(num_envs,)`."""
+    """Play one episode in every row; what each did, `(num_envs, …)`, named as in `Episodes`."""
     observation, metrics = env.reset(seed=seed)
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    figures = {
-        name: torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
-        for name in ("success", "return", "length", *({"distance_to_target"} & metrics.keys()))
-    }
+    success = torch.zeros_like(running)
+    reward = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
+    length = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
+    distance = metrics.get("distance_to_target")
+    distance = None if distance is None else distance.double()
+    goal = env.task.goal()
+    goal = None if goal is None else goal[: env.num_envs].clone()
     while bool(running.any()):
         result = env.step(act(observation))
         observation = result.observation
-        figures["return"] += torch.where(running, result.reward, 0.0)
-        figures["length"] += running
-        figures["success"] += running & result.terminated & result.metrics["is_success"]
-        if "distance_to_target" in figures:
-            distance = result.metrics["distance_to_target"].double()
-            figures["distance_to_target"] = torch.where(running, distance, figures["distance_to_target"])
+        reward += torch.where(running, result.reward, 0.0)
+        length += running
+        success |= running & result.terminated & result.metrics["is_success"]
+        if distance is not None:  # a faulty row keeps its last good one
+            good = running & ~result.metrics["fault"]
+            distance = torch.where(good, result.metrics["distance_to_target"].double(), distance)
         running = running & ~(result.terminated | result.truncated)
-    return {name: value.cpu() for name, value in figures.items()}
+    figures = {"success": success, "reward": reward, "length": length, "final_distance": distance, "goal": goal}
+    return {name: value.cpu() for name, value in figures.items() if value is not None}
+
+
+def _sum_up(figures: dict[str, NDArray[Any]], tolerance: float | None, seed: int) -> EvaluationResult:
+    success, reward, length = figures["success"], figures["reward"], figures["length"]
+    distance, goal = figures.get("final_distance"), figures.get("goal")
+    return EvaluationResult(
+        success_rate=float(success.mean()),
+        success_interval=wilson_interval(int(success.sum()), len(success)),
+        episodes=len(success),
+        mean_reward=float(reward.mean()),
+        std_reward=float(reward.std()),
+        mean_episode_length=float(length.mean()),
+        std_episode_length=float(length.std()),
+        mean_final_distance=None if distance is None else float(distance.mean()),
+        final_distance=None if distance is None else Quantiles.of(distance),
+        tolerance=tolerance,
+        regions=None if goal is None else success_by_region(goal, success),
+        seed=seed,
+        records=Episodes(
+            success=tuple(success.tolist()),
+            reward=tuple(reward.tolist()),
+            length=tuple(length.tolist()),
+            final_distance=None if distance is None else tuple(distance.tolist()),
+            goal=None if goal is None else tuple(map(tuple, goal.tolist())),
+        ),
+    )
+
+
+def _edges(axis: NDArray[Any]) -> NDArray[Any]:
+    """Borders of the regions along one axis; a single region of a centimetre where all goals lie in one plane."""
+    low, high = float(axis.min()), float(axis.max())
+    if high - low < 1e-3:
+        return np.array([low - 0.005, high + 0.005])
+    return np.linspace(low, high, REGIONS + 1)
+
+
+def _weakest(regions: Regions) -> str:
+    episodes, successes = np.array(regions.xy_episodes), np.array(regions.xy_successes)
+    rate = np.where(episodes > 0, successes / np.maximum(episodes, 1), np.inf)
+    x, y = np.unravel_index(int(np.argmin(rate)), rate.shape)
+    where = ", ".join(
+        f"{name} from {edges[i]:.2f} to {edges[i + 1]:.2f} m"
+        for name, edges, i in (("x", regions.x_edges, x), ("y", regions.y_edges, y))
+    )
+    return f"{successes[x, y]} of {episodes[x, y]} where the goal has {where}"

@@ -13,12 +13,14 @@ from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
+from genesis_gym.errors import GenesisGymError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
 from genesis_gym.learning.policy import Act
 from genesis_gym.learning.progress import TrainingProgress, announced
-from genesis_gym.learning.runs import EVALUATION_FILE, VIDEO_FILE, write_json
-from genesis_gym.learning.train import train, write_learning_curve
+from genesis_gym.learning.report import describe_run, draw_pictures, write_report
+from genesis_gym.learning.runs import EVALUATION_FILE, RUN_FILE, VIDEO_FILE, write_json
+from genesis_gym.learning.train import train
 from genesis_gym.runtime import describe_device, start
 
 EVALUATION_EPISODES = 100
@@ -61,6 +63,7 @@ def run_pipeline(
     video: bool = False,
     begin_with: Path | None = None,
     wandb_project: str | None = None,
+    since: float | None = None,
 ) -> Report:
     """Train what a config describes, evaluate the result in the same scene, and write everything down.
 
@@ -72,28 +75,32 @@ def run_pipeline(
         video: Film the policy into an MP4.
         begin_with: Run folder whose policy, optimiser and normaliser a new run begins with.
         wandb_project: Project of Weights & Biases to log to, too.
+        since: Time from which the wall clock counts, seconds since the epoch; None for the start of the process.
 
     Returns:
-        The report; `evaluation.json` holds the same figures.
+        What it did; the folder holds the same figures, and `report.html` shows them.
     """
-    born = psutil.Process(os.getpid()).create_time()
+    begin = psutil.Process(os.getpid()).create_time() if since is None else since
     seconds: dict[str, float] = {}
 
     def lap(name: str) -> None:
-        seconds[name] = round(time.time() - born - sum(seconds.values()), 2)
+        seconds[name] = round(time.time() - begin - sum(seconds.values()), 2)
 
     start(backend)
     lap("import")
-    with announced(console, f"Building {config.num_envs} rows of {config.env}"):
-        env = make_core(
-            config.env,
-            config.num_envs,
-            backend=backend,
-            camera_rows=[0] if video else (),
-            **config.training_env(),
-        )
+    camera_rows = [0] if video else ()
+    try:
+        with announced(console, f"Building {config.num_envs} rows of {config.env}"):
+            arguments = config.training_env()
+            env = make_core(config.env, config.num_envs, backend=backend, camera_rows=camera_rows, **arguments)
+    except GenesisGymError:
+        if not any(folder.iterdir()):
+            folder.rmdir()  # nothing came of it
+        raise
     lap("build")
     try:
+        facts = describe_run(env)
+        write_json(folder / RUN_FILE, facts.model_dump())
         with TrainingProgress(console, config) as progress:
             act = train(
                 config,
@@ -108,13 +115,15 @@ def run_pipeline(
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
         lap("evaluation")
         report = Report(folder, describe_device(), evaluation, seconds)
-        write_learning_curve(folder, env)
+        write_json(folder / EVALUATION_FILE, dataclasses.asdict(evaluation))
+        draw_pictures(folder)
         if video:
             _film(env, act, folder, console)
         lap("pictures")
     finally:
         env.close()
-    write_json(folder / EVALUATION_FILE, {**dataclasses.asdict(evaluation), "seconds": seconds})
+    write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": seconds}).model_dump())
+    write_report(folder)
     return report
 
 

@@ -24,8 +24,12 @@ SB3_FILE = "model.zip"
 SB3_NORMALIZE_FILE = "vec_normalize.pkl"
 PROGRESS_FILE = "progress.csv"
 TENSORBOARD_FOLDER = "tensorboard"
+RUN_FILE = "run.json"
 CURVE_FILE = "learning_curve.png"
+TERMS_FILE = "reward_terms.png"
 EVALUATION_FILE = "evaluation.json"
+EVALUATION_PICTURE_FILE = "evaluation.png"
+REPORT_FILE = "report.html"
 VIDEO_FILE = "policy.mp4"
 
 

@@ -14,6 +14,7 @@ A plan is a YAML file. What stands at its top holds for every stage, what stands
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from rich.console import Console
 
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning.config import TrainConfig, make_config
-from genesis_gym.learning.runs import CHECKPOINT_FILE, EVALUATION_FILE, write_whole
+from genesis_gym.learning.runs import CHECKPOINT_FILE, REPORT_FILE, write_whole
 
 if TYPE_CHECKING:
     from genesis_gym.learning.pipeline import Report
@@ -112,7 +113,7 @@ def run_stages(
     before: Path | None = None
     for number, config in enumerate(plan, start=1):
         stage = stage_folder(folder, number, config)
-        if (stage / EVALUATION_FILE).is_file():
+        if (stage / REPORT_FILE).is_file():
             console.print(f"Stage {number} of {len(plan)}, {config.env}: finished already")
         else:
             console.print(f"Stage {number} of {len(plan)}, {config.env}")
@@ -127,6 +128,7 @@ def run_stages(
                 video=video,
                 begin_with=before,
                 wandb_project=wandb_project,
+                since=None if before is None else time.time(),
             )
         before = stage
 

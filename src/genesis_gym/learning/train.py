@@ -15,7 +15,6 @@ from genesis_gym.learning.checkpoint import carry_over, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult
 from genesis_gym.learning.logs import make_logger
-from genesis_gym.learning.plots import plot_learning_curve
 from genesis_gym.learning.policy import (
     Act,
     ObservationNormalizer,
@@ -27,11 +26,8 @@ from genesis_gym.learning.policy import (
 from genesis_gym.learning.runs import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
-    CURVE_FILE,
     POLICY_FILE,
-    PROGRESS_FILE,
     write_json,
-    write_whole,
 )
 
 
@@ -105,17 +101,3 @@ def train(
     save_policy(model, folder / POLICY_FILE)
     save_sb3_archives(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))
-
-
-def write_learning_curve(folder: Path, env: BatchedEnv) -> None:
-    """Draw the learning curve of a run from its CSV log.
-
-    Until every row has had time for a whole episode, only quick episodes have ended, most of them successes;
-    the curve begins after that.
-
-    Args:
-        folder: The run folder.
-        env: What it was trained on.
-    """
-    first = env.num_envs * (env.max_episode_steps or 0)
-    write_whole(folder / CURVE_FILE, lambda path: plot_learning_curve(folder / PROGRESS_FILE, path, first))

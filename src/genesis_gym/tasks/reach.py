@@ -64,6 +64,10 @@ class Reach(Task):
         """Joints, then the target and the way to it, both in metres in the world frame."""
         return {**super().observation(), "target": self.target, "to_target": self._to_target()}
 
+    def goal(self) -> torch.Tensor:
+        """The target."""
+        return self.target
+
     def evaluate(self) -> Evaluation:
         """Success is a distance below the tolerance."""
         distance = torch.linalg.vector_norm(self._to_target(), dim=-1)

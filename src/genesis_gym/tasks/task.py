@@ -77,6 +77,14 @@ class Task:
             "joint_velocity": self.robot.joint_velocity,
         }
 
+    def goal(self) -> torch.Tensor | None:
+        """Where the goal of each row's episode is, for those who look on.
+
+        Returns:
+            Position in the world frame, metres `(num_rows, 3)`; None for a task without one.
+        """
+        return None
+
     def evaluate(self) -> Evaluation:
         """Judge the present state: the one truth for termination, metrics and reward.
 

@@ -1,0 +1,351 @@
+"""The report of a run: one HTML page that needs nothing beside it, made from the files of the run folder alone."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import math
+import platform
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar
+
+import jinja2
+import numpy as np
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
+
+from genesis_gym.core import BatchedEnv
+from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.evaluate import EvaluationResult, describe
+from genesis_gym.learning.plots import (
+    DARK,
+    LIGHT,
+    PANEL_WIDTH,
+    Panel,
+    Series,
+    draw_svg,
+    evaluation_panels,
+    line_panel,
+    save_picture,
+)
+from genesis_gym.learning.presets import PRESETS
+from genesis_gym.learning.runs import (
+    CURVE_FILE,
+    EVALUATION_FILE,
+    EVALUATION_PICTURE_FILE,
+    PROGRESS_FILE,
+    REPORT_FILE,
+    RUN_FILE,
+    TERMS_FILE,
+    VIDEO_FILE,
+    read_config,
+    write_whole,
+)
+from genesis_gym.runtime import describe_device
+
+Kind = TypeVar("Kind")
+
+#: A larger video is not put into the page, which has to travel by mail.
+VIDEO_BYTES = 8_000_000
+
+#: Packages whose versions decide what a run gives.
+PACKAGES = ("genesis-gym", "genesis-world", "torch", "stable-baselines3", "gymnasium", "numpy")
+
+#: Title of a panel → its columns of `progress.csv`, each with the name of its line.
+LEARNING = {
+    "Success rate": {"rollout/success_rate": "training", "eval/success_rate": "evaluation"},
+    "Return": {"rollout/ep_rew_mean": "training", "eval/mean_reward": "evaluation"},
+    "Episode length": {"rollout/ep_len_mean": "training", "eval/mean_ep_length": "evaluation"},
+}
+
+#: Title of a section → how the columns begin that are drawn in it, each in a panel of its own.
+GROUPS = {
+    "Reward terms": "reward/",
+    "Curriculum": "curriculum/",
+    "Evaluation while training": "eval/",
+    "Memory": "memory",
+}
+
+
+class RunFacts(BaseModel):
+    """Where, when and on what a run ran; `run.json` of its folder.
+
+    Attributes:
+        started: When, ISO 8601, UTC.
+        device: The device in words.
+        system: The operating system in words.
+        versions: Package → version.
+        max_episode_steps: Control steps after which its episodes are truncated, if any.
+        seconds: Phase → wall-clock seconds, in order; empty until the run has ended.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    started: str
+    device: str
+    system: str
+    versions: dict[str, str]
+    max_episode_steps: PositiveInt | None
+    seconds: dict[str, NonNegativeFloat] = {}
+
+
+def describe_run(env: BatchedEnv) -> RunFacts:
+    """Gather the facts of a run that begins now.
+
+    Args:
+        env: What it trains on.
+
+    Returns:
+        The facts, without the times.
+    """
+    return RunFacts(
+        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        device=describe_device(),
+        system=platform.platform(),
+        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        max_episode_steps=env.max_episode_steps,
+    )
+
+
+def command_of(config: TrainConfig) -> str:
+    """Write the command line that trains what a config describes.
+
+    Options that the preset or a default gives anyway are left out, except those that name the run.
+
+    Args:
+        config: The config.
+
+    Returns:
+        One line for a POSIX shell.
+    """
+    preset = PRESETS.get(config.algorithm, {}).get(config.preset)
+    words = ["genesis-gym", "train"]
+    for name, field in TrainConfig.model_fields.items():
+        value = getattr(config, name)
+        usual = getattr(preset, name, field.get_default(call_default_factory=True))
+        option = f"--{name.replace('_', '-')}"
+        if name == "version" or value is None or value == usual:
+            continue
+        if name == "hyperparameters":
+            option = "--set"
+        if isinstance(value, BaseModel):
+            value = _changes(value, usual)
+        if isinstance(value, bool):
+            words.append(option if value else f"--no-{name.replace('_', '-')}")
+        elif isinstance(value, Mapping):
+            words += [option, *(f"{key}={_word(entry)}" for key, entry in value.items())]
+        else:
+            words += [option, _word(value)]
+    return shlex.join(words)
+
+
+def draw_pictures(folder: Path) -> None:
+    """Draw the PNGs of a run from its logs, those for which there is something to draw.
+
+    Args:
+        folder: The run folder.
+    """
+    progress, _ = _read_progress(folder, read_config(folder), _read(folder / RUN_FILE, RunFacts)[0])
+    evaluation, _ = _read(folder / EVALUATION_FILE, EvaluationResult)
+    pictures = {
+        CURVE_FILE: (_learning_panels(progress), 3),
+        TERMS_FILE: (_group_panels(progress, GROUPS["Reward terms"]), 3),
+        EVALUATION_PICTURE_FILE: (evaluation_panels(evaluation) if evaluation else [], 2),
+    }
+    for name, (panels, columns) in pictures.items():
+        if panels:
+            write_whole(folder / name, partial(save_picture, panels, columns=columns))
+
+
+def write_report(folder: Path) -> Path:
+    """Write `report.html` from the files of a run folder; what is missing is said there in one line.
+
+    Args:
+        folder: The run folder.
+
+    Returns:
+        The page.
+
+    Raises:
+        RunFolderError: It is no run folder, or its config cannot be read.
+    """
+    config = read_config(folder)
+    facts, no_facts = _read(folder / RUN_FILE, RunFacts)
+    evaluation, no_evaluation = _read(folder / EVALUATION_FILE, EvaluationResult)
+    progress, no_progress = _read_progress(folder, config, facts)
+    video, no_video = _read_video(folder)
+    curves = _learning_panels(progress)
+    if progress and not curves:
+        no_progress = f"{PROGRESS_FILE} tells nothing of whole episodes"
+    learning = {"Learning": curves} | {
+        title: _group_panels(progress, beginning) for title, beginning in GROUPS.items()
+    }
+    page = _template().render(
+        config=config,
+        facts=facts,
+        no_facts=no_facts,
+        evaluation=evaluation,
+        no_evaluation=no_evaluation,
+        words=describe(evaluation) if evaluation else {},
+        evaluation_pictures=_draw(evaluation_panels(evaluation)) if evaluation else [],
+        learning={title: _draw(panels, width=3.3) for title, panels in learning.items() if panels},
+        no_progress=no_progress,
+        video=video,
+        no_video=no_video,
+        settings=_settings(config),
+        hyperparameters=_hyperparameters(config),
+        command=command_of(config),
+    )
+    write_whole(folder / REPORT_FILE, lambda path: path.write_text(page, encoding="utf-8"))
+    return folder / REPORT_FILE
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _changes(model: BaseModel, usual: Any) -> dict[str, Any]:
+    """Fields whose values differ from those of another model, if it is one."""
+    return {name: value for name, value in model if getattr(usual, name, None) != value}
+
+
+def _word(value: Any) -> str:
+    """Write a value as the command line reads it: `true`, `3e-4`, `64,64`; a list of one ends with a comma."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ",".join(map(_word, value)) + ("," if len(value) == 1 else "")
+    return str(value)
+
+
+def _settings(config: TrainConfig) -> dict[str, str]:
+    """Every field but the hyperparameters, in words."""
+    settings = {}
+    for name, value in config:
+        if name in ("version", "hyperparameters"):
+            continue
+        entries = value.items() if isinstance(value, Mapping) else value if isinstance(value, BaseModel) else None
+        if entries is None:
+            settings[name] = "none" if value is None else _word(value)
+        else:
+            settings[name] = ", ".join(f"{key} {_word(entry)}" for key, entry in entries) or "none"
+    return settings
+
+
+def _hyperparameters(config: TrainConfig) -> list[dict[str, str]]:
+    """Name, value and, where it differs, the preset's value."""
+    preset = PRESETS.get(config.algorithm, {}).get(config.preset)
+    changed = _changes(config.hyperparameters, preset.hyperparameters) if preset else {}
+    return [
+        {
+            "name": name,
+            "value": _word(value),
+            "usual": _word(getattr(preset.hyperparameters, name)) if preset and name in changed else "",
+        }
+        for name, value in config.hyperparameters
+    ]
+
+
+def _read(path: Path, kind: type[Kind]) -> tuple[Kind | None, str]:
+    """Read and validate a JSON file; None and the reason if that cannot be done."""
+    if not path.is_file():
+        return None, f"this folder has no {path.name}"
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes()), ""
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        return None, f"{path.name} cannot be read: {where}: {first['msg']}"
+
+
+def _read_video(folder: Path) -> tuple[str, str]:
+    """The video as a data URI; empty, and the reason, if there is none to show."""
+    path = folder / VIDEO_FILE
+    if not path.is_file():
+        return "", f"this folder has no {VIDEO_FILE}"
+    if path.stat().st_size > VIDEO_BYTES:
+        return (
+            "",
+            f"{VIDEO_FILE} has {path.stat().st_size / 1e6:.0f} MB, too much for this page; it lies beside it",
+        )
+    return _data_uri("video/mp4", path.read_bytes()), ""
+
+
+def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) -> tuple[dict[str, Series], str]:
+    """Column → its finite values over environment steps; nothing, and the reason, if there are none.
+
+    Until every row has had time for a whole episode, only quick episodes have ended, most of them successes:
+    what is said of episodes (`rollout/…`) begins after that.
+    """
+    path = folder / PROGRESS_FILE
+    if not path.is_file():
+        return {}, f"this folder has no {PROGRESS_FILE}"
+    try:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
+            rows = list(csv.DictReader(file))
+    except csv.Error as error:
+        return {}, f"{PROGRESS_FILE} cannot be read: {error}"
+    points: dict[str, list[tuple[float, float]]] = {}
+    first = config.num_envs * ((facts and facts.max_episode_steps) or 0)
+    for row in rows:
+        step = _number(row.get("time/total_timesteps"))
+        for column, cell in row.items():
+            value = _number(cell)
+            if step is not None and value is not None and not (column.startswith("rollout/") and step < first):
+                points.setdefault(column, []).append((step, value))
+    progress = {column: tuple(np.array(pairs).T) for column, pairs in points.items()}
+    return progress, "" if progress else f"{PROGRESS_FILE} holds no figures"
+
+
+def _number(cell: Any) -> float | None:
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _learning_panels(progress: Mapping[str, Series]) -> list[Panel]:
+    panels = []
+    for title, columns in LEARNING.items():
+        lines = {name: progress[column] for column, name in columns.items() if column in progress}
+        if lines:
+            panels.append(line_panel(title, lines, share=title == "Success rate"))
+    return panels
+
+
+def _group_panels(progress: Mapping[str, Series], beginning: str) -> list[Panel]:
+    drawn = {column for columns in LEARNING.values() for column in columns}
+    names = sorted(name for name in progress if name.startswith(beginning) and name not in drawn)
+    return [line_panel(name.partition("/")[2] or name, {name: progress[name]}) for name in names]
+
+
+def _draw(panels: Iterable[Panel], width: float = PANEL_WIDTH) -> list[dict[str, str]]:
+    return [
+        {
+            "title": panel.title,
+            "light": _data_uri("image/svg+xml", draw_svg(panel, LIGHT, width)),
+            "dark": _data_uri("image/svg+xml", draw_svg(panel, DARK, width)),
+        }
+        for panel in panels
+    ]
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _template() -> jinja2.Template:
+    """The page, into which everything is written escaped."""
+    loader = jinja2.PackageLoader("genesis_gym.learning", ".")
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html")
