@@ -10,7 +10,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from genesis_gym.cli.options import Device, print_table
+from genesis_gym.cli.options import Best, Device, print_table
 from genesis_gym.errors import ArgumentError, check_choice
 
 
@@ -21,7 +21,7 @@ class Evaluate:
     folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
     episodes: Annotated[int, arg(help="How many episodes.")] = 100
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
-    best: Annotated[bool, arg(help="Take the best policy of the evaluations during training.")] = False
+    best: Best = False
     device: Device = "auto"
     plot: Annotated[Path | None, arg(help="Draw the evaluation into this file, a .png, .svg or .pdf.")] = None
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False

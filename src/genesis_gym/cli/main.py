@@ -12,6 +12,7 @@ from rich.logging import RichHandler
 
 from genesis_gym.cli.doctor import Doctor
 from genesis_gym.cli.evaluate import Evaluate
+from genesis_gym.cli.play import Play
 from genesis_gym.cli.report import Report
 from genesis_gym.cli.train import Demo, Train
 from genesis_gym.cli.warmup import Warmup
@@ -21,6 +22,7 @@ Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
+    | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]

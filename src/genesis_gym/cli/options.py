@@ -19,6 +19,7 @@ Out = Annotated[
     Path | None, arg(help="Run folder to create; it must not exist. Default: a fresh one below runs/.")
 ]
 Seed = Annotated[int, arg(help="Seed of the policy and of row 0; row i has seed + i.")]
+Best = Annotated[bool, arg(help="Take the best policy of the evaluations during training, not the last.")]
 Pairs = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")]
 Quiet = Annotated[bool, arg(help="Show the result and nothing else.")]
 

@@ -119,7 +119,7 @@ class BatchedEnv:
                 tasks can share one policy; a part that the task lacks is zero. None for the task's own.
             backend: One of `genesis_gym.runtime.BACKENDS`.
             show_viewer: Open Genesis's viewer.
-            camera_rows: Rows that `render` shows.
+            camera_rows: Rows that `render` shows unless it is told others; with none there is no camera.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
@@ -323,20 +323,27 @@ class BatchedEnv:
             self._metrics(evaluation, reward_terms),
         )
 
-    def render(self) -> NDArray[np.uint8]:
-        """Draw the camera's rows as they are now.
+    def render(self, rows: Sequence[int] | None = None) -> NDArray[np.uint8]:
+        """Draw rows as they are now, each in an image of its own.
+
+        Args:
+            rows: Rows to draw, in this order; None for the camera's.
 
         Returns:
-            uint8 `(camera rows, height, width, 3)`.
+            uint8 `(rows, height, width, 3)`.
 
         Raises:
+            ArgumentError: A row is not one of this environment's.
             NotResetError: `reset` was not called.
             ClosedError: The environment is closed.
         """
         self._require_open("render()")
+        for row in rows or ():
+            if not 0 <= row < self.num_envs:
+                raise ArgumentError(f"row={row!r} is not allowed; the environment has num_envs={self.num_envs}")
         if not self._started:
             raise NotResetError("render() was called before reset(); call reset() first")
-        return self.simulation.render()
+        return self.simulation.render(rows)
 
     def close(self) -> None:
         """Free the scene. Other environments of the process live on. Closing twice is allowed."""

@@ -19,6 +19,7 @@ from genesis_gym.runtime.backend import cached_kernels, describe_device, start, 
 VARIANTS: dict[str, dict[str, Any]] = {
     "": {},
     ", with a camera": {"camera_rows": [0]},
+    ", randomised": {"randomization": {"payload": (0.0, 0.5), "wind": (0.0, 1.0), "friction_scale": (0.9, 1.0)}},
 }
 
 #: Every kind of scene: title → arguments of `make_core`. Any number of rows from 2 on runs the same kernels.

@@ -6,26 +6,28 @@ Every call whose Genesis API is private or has changed between releases stands i
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
+from genesis_gym.errors import MissingDependencyError
 from genesis_gym.runtime.backend import kernel_cache_is_cold, start
 from genesis_gym.runtime.shortcuts import quick_introspection
 from genesis_gym.runtime.system import require_display
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
 logger = logging.getLogger("genesis_gym")
 
 #: Camera frame in pixels (width, height), and where it stands and looks in the world frame, in metres.
 CAMERA_RESOLUTION = (480, 360)
-CAMERA_POSITION = (1.7, -1.1, 1.0)
-CAMERA_TARGET = (0.3, 0.0, 0.35)
-CAMERA_FOV_DEGREES = 40
+CAMERA_POSITION = (1.4, -1.35, 1.05)
+CAMERA_TARGET = (0.34, 0.0, 0.37)
+CAMERA_FOV_DEGREES = 34
 
 
 class Simulation:
@@ -58,7 +60,7 @@ class Simulation:
             dt: Physics step in seconds.
             backend: One of `genesis_gym.runtime.BACKENDS`.
             show_viewer: Open Genesis's viewer.
-            camera_rows: Rows that `render` shows; with none there is no camera.
+            camera_rows: Rows that `render` shows unless it is told others; with none there is no camera.
             varied_physics: Let rows differ in gains, damping and masses. Genesis then solves them by other code,
                 whose results differ in the last bits.
 
@@ -72,7 +74,8 @@ class Simulation:
         self.dt = dt
         self.visual = show_viewer or bool(camera_rows)
         self._show_viewer = show_viewer
-        self.scene = self._new_scene(camera_rows, varied_physics)
+        self.scene = self._new_viewed_scene(varied_physics) if show_viewer else self._new_scene(varied_physics)
+        self._camera_rows = list(camera_rows)
         self._camera = self._add_camera() if camera_rows else None
         self._no_rows = torch.zeros(num_rows, dtype=torch.bool, device=self.device)
 
@@ -163,21 +166,50 @@ class Simulation:
         ]
         return torch.cat([p for p, _ in poses]), torch.cat([q for _, q in poses])
 
-    def render(self) -> NDArray[np.uint8]:
-        """Draw the camera's rows as they are now.
+    def render(self, rows: Sequence[int] | None = None) -> NDArray[np.uint8]:
+        """Draw rows as they are now, each in an image of its own.
+
+        Args:
+            rows: Rows to draw, in this order; None for the camera's.
 
         Returns:
-            uint8 `(camera rows, height, width, 3)`.
+            uint8 `(rows, height, width, 3)`.
         """
         assert self._camera is not None, "the scene was made without camera_rows"
-        frames: NDArray[np.uint8] = self._camera.render(force_render=True)[0]
-        return frames if frames.ndim == 4 else frames[None]
+        # Genesis draws all rows that it was built to render, or none. Built to render a single row and pointed at
+        # another before each picture, it draws the same pixels, and a picture nobody asked for costs nothing.
+        frames = []
+        for row in self._camera_rows if rows is None else rows:
+            self.scene.visualizer.context.rendered_envs_idx = [row]
+            frames.append(self._camera.render(force_render=True)[0])
+        return np.stack(frames)
+
+    @contextmanager
+    def until_viewer_closes(self) -> Iterator[None]:
+        """Leave the block quietly once the viewer's window is closed; Genesis raises in whatever it does next."""
+        import genesis as gs
+
+        try:
+            yield
+        except gs.GenesisException:
+            if self.scene.viewer.is_alive():
+                raise
 
     def close(self) -> None:
         """Destroy the scene; Genesis itself and other scenes live on."""
         self.scene.destroy()
 
-    def _new_scene(self, camera_rows: Sequence[int], varied_physics: bool) -> Any:
+    def _new_viewed_scene(self, varied_physics: bool) -> Any:
+        import genesis as gs
+
+        try:
+            return self._new_scene(varied_physics)
+        except gs.GenesisException as error:
+            raise MissingDependencyError(
+                "the viewer cannot open the display named by DISPLAY or WAYLAND_DISPLAY; unset them to go without"
+            ) from error
+
+    def _new_scene(self, varied_physics: bool) -> Any:
         import genesis as gs
 
         return gs.Scene(
@@ -189,8 +221,10 @@ class Simulation:
                 batch_dofs_info=varied_physics,
                 batch_links_info=varied_physics,
             ),
-            vis_options=gs.options.VisOptions(split_envs=True, rendered_envs_idx=list(camera_rows) or [0]),
-            viewer_options=gs.options.ViewerOptions(camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET),
+            vis_options=gs.options.VisOptions(split_envs=True, rendered_envs_idx=[0]),
+            viewer_options=gs.options.ViewerOptions(
+                camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
+            ),
             show_viewer=self._show_viewer,
         )
 

@@ -1,0 +1,67 @@
+"""`genesis-gym play`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from genesis_gym.cli.options import Best, Device, Quiet
+from genesis_gym.errors import MissingDependencyError, check_choice
+
+
+@dataclass
+class Play:
+    """Watch the policy of a run: in Genesis's viewer where there is a display, in a video otherwise."""
+
+    folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
+    out: Annotated[
+        Path | None,
+        arg(help="MP4 or GIF to write, also where there is a display. Default: play.mp4 in the run folder."),
+    ] = None
+    rows: Annotated[int, arg(help="Episodes side by side in a video; the viewer shows one at a time.")] = 9
+    episodes: Annotated[int | None, arg(help="How many episodes. Default: as many as rows.")] = None
+    seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
+    best: Best = False
+    device: Device = "auto"
+    quiet: Quiet = False
+
+    def run(self, console: Console) -> int:
+        """Do it."""
+        from genesis_gym.learning.evaluate import EVALUATION_SEED
+        from genesis_gym.learning.play import watch_run
+        from genesis_gym.runtime import BACKENDS
+        from genesis_gym.runtime.system import has_display
+
+        check_choice("device", self.device, BACKENDS)
+        episodes = self.rows if self.episodes is None else self.episodes
+        seed = EVALUATION_SEED if self.seed is None else self.seed
+        path = None
+        if self.out is None and has_display():
+            played = watch_run(self.folder, episodes, seed, console, self.device, best=self.best)
+        else:
+            try:
+                from genesis_gym.learning.video import record_run
+            except ImportError as error:
+                raise MissingDependencyError(
+                    f"a video needs more packages ({error}); pip install 'genesis-gym[video]' brings them"
+                ) from error
+            path = self.out or _fresh(self.folder / "play.mp4")
+            played = record_run(self.folder, path, episodes, seed, self.rows, console, self.device, best=self.best)
+        print(f"episodes   {len(played)}")
+        print(f"successes  {sum(episode.outcome == 'success' for episode in played)}")
+        if path is not None:
+            print(f"file       {path}")
+        return 0
+
+
+def _fresh(path: Path) -> Path:
+    """The path, or the first of its kind that does not exist: play.mp4, play-2.mp4, play-3.mp4."""
+    number, fresh = 1, path
+    while fresh.exists() or fresh.is_symlink():
+        number += 1
+        fresh = path.with_stem(f"{path.stem}-{number}")
+    return fresh
