@@ -13,11 +13,13 @@ from rich.logging import RichHandler
 from genesis_gym.cli.doctor import Doctor
 from genesis_gym.cli.evaluate import Evaluate
 from genesis_gym.cli.train import Demo, Train
+from genesis_gym.cli.tune import Tune
 from genesis_gym.errors import GenesisGymError
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Tune, tyro.conf.subcommand("tune")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
