@@ -204,7 +204,7 @@ def test_a_trial_that_breaks_down_is_recorded_and_the_study_goes_on(tmp_path, ma
 
     def space(trial: optuna.Trial) -> dict:
         rest = fixed() if algorithm == "PPO" else {"learning_starts": 64, "batch_size": 32, "net_arch": (16,)}
-        return {**rest, "learning_rate": 1e38 if trial.number == 0 else 1e-4}
+        return {**rest, "learning_rate": 1e20 if trial.number == 0 else 1e-4}
 
     config = short_config(algorithm=algorithm, space=space)
     result = tune(config, study_folder(tmp_path / "t", ""), trials=2, env=make_core(8))
@@ -351,29 +351,37 @@ def study(tmp_path) -> Iterator[optuna.Study]:
 
 
 def test_processes_that_share_a_study_do_not_exceed_its_total(tmp_path, study) -> None:
-    """Eight at once, so that they compete for the last trials in every way there is; some trials fail."""
+    """Eight at once, each of which begins its first trial after all have seen that there are some left."""
     finished: list[tuple[int, int]] = []
+    barrier = threading.Barrier(8)
 
-    def work(worker: int) -> None:
-        def objective(trial: optuna.Trial) -> float:
-            time.sleep(0.01)
-            if trial.number % 5 == 0:
-                raise TrialFailedError("by chance")
-            return float(trial.number)
+    def objective(trial: optuna.Trial) -> float:
+        time.sleep(0.01)
+        if trial.number % 5 == 0:
+            raise TrialFailedError("by chance")
+        return float(trial.number)
 
+    def work(worker: int, total: int) -> None:
+        mine = open_study(short_config(), tmp_path / "study")
+        optimize = mine.optimize
+
+        def begin_together(*args, **kwargs) -> None:
+            mine.optimize = optimize
+            barrier.wait(60)
+            optimize(*args, **kwargs)
+
+        mine.optimize = begin_together
         run_trials(
-            open_study(short_config(), tmp_path / "study"),
-            objective,
-            total=12,
-            on_trial=lambda trial: finished.append((worker, trial.number)) if is_counted(trial) else None,
+            mine, objective, total, lambda t: finished.append((worker, t.number)) if is_counted(t) else None
         )
 
-    threads = [threading.Thread(target=work, args=(worker,)) for worker in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(map(is_counted, study.trials)) == 12 == len(finished)
+    for total in (3, 14):
+        threads = [threading.Thread(target=work, args=(worker, total)) for worker in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(map(is_counted, study.trials)) == total == len(finished)
     assert len({worker for worker, _ in finished}) > 1
 
 
@@ -384,7 +392,9 @@ def test_the_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path) -> None:
             run_trials(study, lambda trial: short_config().suggest(trial)["learning_rate"], total)
         return [trial.params for trial in study.trials]
 
-    assert search("whole", 14) == search("parts", 5, 14)
+    whole = search("whole", 14)
+    assert whole == search("parts", 5, 14)
+    assert len({params["learning_rate"] for params in whole}) == 14
 
 
 def test_a_trial_that_died_before_its_first_sign_of_life_does_not_block(study) -> None:
