@@ -315,6 +315,13 @@ def test_a_folder_that_is_no_study_is_refused(tmp_path) -> None:
     assert study_folder(tmp_path / "new", "") == study_folder(tmp_path / "new", "") == tmp_path / "new"
 
 
+@pytest.mark.parametrize("name", ["a b", "c%20d", "e?f", "g{h}", "i#j", "ü@k"])
+def test_a_study_folder_may_have_any_name(tmp_path, name: str) -> None:
+    for _ in range(2):
+        open_study(short_config(), study_folder(tmp_path / name, ""))
+    assert {path.name for path in (tmp_path / name).iterdir()} == {"study.json", "study.db"}
+
+
 def test_another_study_is_refused_with_the_difference(tmp_path) -> None:
     folder = study_folder(tmp_path / "t", "")
     open_study(short_config(), folder)
@@ -338,8 +345,10 @@ def test_another_study_is_refused_with_the_difference(tmp_path) -> None:
     "url", ["redis://host", "nonsense", "oracel://me:secret@host/x", "sqlite:////proc/no/x.db"]
 )
 def test_a_database_that_cannot_be_opened_is_named(tmp_path, url: str) -> None:
+    folder = study_folder(tmp_path / "t", "")
     with pytest.raises(ArgumentError, match="--storage") as error:
-        open_study(short_config(), study_folder(tmp_path / "t", ""), url)
+        open_study(short_config(), folder, url)
+    assert list(folder.iterdir()) == []
     assert "secret" not in str(error.value) and "\n" not in str(error.value)
 
 

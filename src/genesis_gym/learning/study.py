@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 import numpy as np
 import optuna
@@ -244,6 +245,7 @@ def open_study(config: TuneConfig, folder: Path, storage: str | None = None) -> 
         RunFolderError: The folder or the database holds a study with other settings.
         ArgumentError: The database cannot be opened.
     """
+    database = None if storage is None else _open_database(storage)  # first: a wrong URL leaves nothing behind
     settings = config.model_dump(mode="json")
     path = folder / STUDY_FILE
     if not path.is_file():
@@ -258,9 +260,8 @@ def open_study(config: TuneConfig, folder: Path, storage: str | None = None) -> 
         raise RunFolderError(f"{folder} holds a study with its trials {place or 'nowhere'}; {hint}")
     _require_same(written, settings, str(folder))
 
-    database = _open_database(storage or f"sqlite:///{(folder / DATABASE_FILE).resolve()}")
     study = optuna.create_study(
-        storage=database,
+        storage=database or _open_database(f"sqlite:///{quote(str((folder / DATABASE_FILE).resolve()))}"),
         study_name=folder.resolve().name if storage else "study",
         load_if_exists=True,
         direction="maximize",
