@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from genesis_gym.errors import ArgumentError, check_choice
-from genesis_gym.learning.config import HYPERPARAMETERS, override
+from genesis_gym.learning.config import HYPERPARAMETERS, make_config
 
 
 class _Parameter(BaseModel):
@@ -188,14 +188,13 @@ def parse_space(data: Any, algorithm: str, source: str) -> SearchSpace:
     """
     if not isinstance(data, Mapping) or not data:
         raise ArgumentError(f"{source} is no search space: write NAME: {{type: float, low: 0.1, high: 0.2}}")
-    base = HYPERPARAMETERS[algorithm]()
     for name in data:
-        check_choice(f"{source}: hyperparameter", name, type(base).model_fields)
+        check_choice(f"{source}: hyperparameter", name, HYPERPARAMETERS[algorithm].model_fields)
     space = {name: _parse_parameter(entry, f"{source}: {name}") for name, entry in data.items()}
     for name, parameter in space.items():
         for value in parameter.extremes():
             try:
-                override(base, {name: value})
+                make_config(algorithm=algorithm, hyperparameters={name: value})
             except ArgumentError as error:
                 raise ArgumentError(f"{source}: {error}") from error
     return space
