@@ -479,14 +479,13 @@ def wait_for(process: subprocess.Popen[str], database: Path, name: str, complete
 
 
 def test_two_processes_share_a_study(tmp_path, space_file, make_core) -> None:
+    env = make_core(8)  # before the other process has run all the trials
     url = f"sqlite:///{tmp_path / 'shared.db'}"
-    long = {"timesteps": 1024}
     command = words(tmp_path / "a" / "s", space_file, "--trials", "6", "--timesteps", "1024", "--storage", url)
     other = start(command)
     wait_for(other, tmp_path / "shared.db", "s", complete=0)
-    result = tune(
-        short_config(**long), study_folder(tmp_path / "b" / "s", ""), trials=6, storage=url, env=make_core(8)
-    )
+    folder = study_folder(tmp_path / "b" / "s", "")
+    result = tune(short_config(timesteps=1024), folder, trials=6, storage=url, env=env)
     out, err = other.communicate(timeout=300)
     assert other.returncode == 0, err
     assert result.complete + result.pruned == 6 and "best reward" in out
