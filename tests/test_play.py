@@ -24,7 +24,7 @@ from genesis_gym.learning.config import make_config
 from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_policy
 from genesis_gym.learning.play import Episode, play
 from genesis_gym.learning.policy import make_model, save_policy
-from genesis_gym.learning.runs import CONFIG_FILE, write_json
+from genesis_gym.learning.runs import CONFIG_FILE, POLICY_FILE, write_json
 from genesis_gym.learning.video import GREEN, RED, Layout, record_video
 from genesis_gym.runtime import Simulation
 
@@ -310,7 +310,8 @@ def run_folder(make_core, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     config = make_config("Test/ShortReach-v0", num_envs=4, hyperparameters={"batch_size": 64})
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-    save_policy(make_model(config, GenesisSb3VecEnv(reach(make_core)), torch.device("cpu")), folder)
+    model = make_model(config, GenesisSb3VecEnv(reach(make_core)), torch.device("cpu"))
+    save_policy(model, folder / POLICY_FILE)
     return folder
 
 
@@ -329,7 +330,7 @@ def test_play_films_where_there_is_no_display(run_folder, monkeypatch, capsys) -
 def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch, tmp_path, capsys) -> None:
     asked: list[tuple] = []
 
-    def watch(folder: Path, episodes: int, seed: int, console, backend: str) -> list[Episode]:
+    def watch(folder: Path, episodes: int, seed: int, console, backend: str, best: bool) -> list[Episode]:
         asked.append((folder, episodes, seed))
         return EXPECTED
 
@@ -338,7 +339,7 @@ def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch,
     assert main(["play", str(run_folder), "--rows", "4"]) == 0
     assert asked == [(run_folder, 4, EVALUATION_SEED)]
     assert capsys.readouterr().out == "episodes   4\nsuccesses  3\n"
-    monkeypatch.setattr(video, "record_run", lambda *arguments: EXPECTED[:1])
+    monkeypatch.setattr(video, "record_run", lambda *arguments, best: EXPECTED[:1])
     assert main(["play", str(run_folder), "--out", str(tmp_path / "a.gif")]) == 0
     assert len(asked) == 1, "a file was asked for"
 

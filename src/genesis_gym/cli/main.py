@@ -15,12 +15,14 @@ from genesis_gym.cli.evaluate import Evaluate
 from genesis_gym.cli.play import Play
 from genesis_gym.cli.report import Report
 from genesis_gym.cli.train import Demo, Train
+from genesis_gym.cli.tune import Tune
 from genesis_gym.cli.warmup import Warmup
 from genesis_gym.errors import GenesisGymError
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Tune, tyro.conf.subcommand("tune")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Report, tyro.conf.subcommand("report")]

@@ -63,7 +63,7 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
         path: The file.
         write: Called with the temporary path, which keeps the suffix of `path`.
     """
-    temporary = path.with_name(f".{path.stem}.partial{path.suffix}")
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         write(temporary)
         with temporary.open("rb") as file:

@@ -1,0 +1,112 @@
+"""`genesis-gym tune`."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from tyro.conf import arg
+
+from genesis_gym.cli.options import DEFAULT_ENV, Device, Quiet, print_table
+from genesis_gym.errors import MissingDependencyError, check_choice, check_positive_int
+
+
+@dataclass
+class Tune:
+    """Search for good hyperparameters by many short trainings in one scene.
+
+    The same command with the same --out goes on where it ended or was killed, and shares the study when it runs
+    twice at the same time.
+    """
+
+    env: Annotated[str, arg(help="Id of the environment.")] = DEFAULT_ENV
+    algorithm: Annotated[str, arg(help="PPO, SAC or TD3.")] = "PPO"
+    preset: Annotated[str, arg(help="Gives the hyperparameters that are not searched: guide or default.")] = (
+        "guide"
+    )
+    space: Annotated[
+        Path | None,
+        arg(help="YAML file, NAME: {type: float|int|categorical, low, high, log, step, choices} for each."),
+    ] = None
+    objective: Annotated[str, arg(help="What is maximised: reward (mean return) or success (its rate).")] = (
+        "reward"
+    )
+    trials: Annotated[int, arg(help="Trials of the study, over all processes.")] = 50
+    timesteps: Annotated[int, arg(help="Environment steps of a trial over all rows.")] = 50_000
+    episodes: Annotated[int, arg(help="Episodes of an evaluation.")] = 10
+    num_envs: Annotated[int, arg(help="Rows of the scene. A rollout of PPO has n_steps * num_envs steps.")] = 8
+    seed: Annotated[int, arg(help="Seed of every trial, and of the search.")] = 0
+    storage: Annotated[
+        str | None,
+        arg(help="URL of an SQL database, such as postgresql://host/name, to share the study between machines."),
+    ] = None
+    out: Annotated[
+        Path | None,
+        arg(help="Study folder; one with the same settings goes on. Default: a fresh one below runs/."),
+    ] = None
+    device: Device = "auto"
+    quiet: Quiet = False
+
+    def run(self, console: Console) -> int:
+        """Do it; 1 when no trial was completed."""
+        try:
+            from genesis_gym.learning.search_space import read_space
+            from genesis_gym.learning.study import make_tune_config, study_folder
+        except ImportError as error:
+            raise MissingDependencyError(f"{error}; pip install 'genesis-gym[tune]' brings it") from error
+        from genesis_gym.runtime import BACKENDS
+
+        check_choice("device", self.device, BACKENDS)
+        algorithm = self.algorithm.upper()
+        config = make_tune_config(
+            self.env,
+            algorithm,
+            preset=self.preset,
+            objective=self.objective,
+            timesteps=self.timesteps,
+            num_envs=self.num_envs,
+            episodes=self.episodes,
+            seed=self.seed,
+            space=None if self.space is None else read_space(self.space, algorithm),
+        )
+        check_positive_int("trials", self.trials)
+        folder = study_folder(self.out, f"tune-{self.env.rpartition('/')[2]}-{algorithm}".lower())
+
+        console.print("Importing Genesis, Stable-Baselines3 and Optuna …")
+        from genesis_gym.learning.tune import BEST_FILE, tune
+
+        try:
+            result = tune(
+                config,
+                folder,
+                trials=self.trials,
+                storage=self.storage,
+                backend=self.device,
+                console=console,
+            )
+        except KeyboardInterrupt:
+            console.print(f"What is finished is kept: the same command with --out {folder} goes on from here")
+            raise
+        best = "none: no trial was completed"
+        if result.best_value is not None:
+            best = f"{result.best_value:.4g} (trial {result.best_trial})"
+        failures = "".join(f"\ntrial {number}: {reason}" for number, reason in result.failures.items())
+        interrupted = {"interrupted": f"{result.interrupted}, made up for"} if result.interrupted else {}
+        print_table(
+            {
+                f"best {result.objective}": best,
+                **{f"  {name}": value for name, value in result.best.items()},
+                "complete": result.complete,
+                "pruned": result.pruned,
+                "failed": f"{result.failed}{failures}",
+                **interrupted,
+                "study folder": f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}",
+            }
+        )
+        if result.best_value is None:
+            return 1
+        print(f"Train with it: genesis-gym train --config {shlex.quote(str(folder / BEST_FILE))}")
+        return 0

@@ -1,0 +1,424 @@
+"""A study: its settings, the folder and the database that hold it, and which of its trials count.
+
+The database is SQLite in the study's folder unless another one is named. SQLite, and not Optuna's journal file,
+because a process may be killed at any moment: a transaction is either in the file or not, the kernel releases the
+lock of a dead process, and Optuna's heartbeat, which journals do not have, tells a dead process's trial from one
+that runs. A journal whose last line was torn cannot be read any more, and its lock outlives its owner by 30 s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+import optuna
+from optuna.exceptions import ExperimentalWarning, OptunaError, UpdateFinishedTrialError
+from optuna.trial import FrozenTrial, TrialState
+from pydantic import BaseModel, ConfigDict, field_serializer
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, check_positive_int
+from genesis_gym.learning.config import TrainConfig, make_config
+from genesis_gym.learning.runs import new_run_folder, write_json
+from genesis_gym.learning.search_space import SPACES, Parameter, SearchSpace, SpaceFunction, parse_space
+
+STUDY_FILE = "study.json"
+DATABASE_FILE = "study.db"
+
+#: Objective → the field of `EvaluationResult` that is maximised.
+OBJECTIVES = {"reward": "mean_reward", "success": "success_rate"}
+
+#: Seconds between two signs of life of a running trial, and those without one after which it counts as dead.
+HEARTBEAT_SECONDS = 5
+GRACE_SECONDS = 30
+
+#: Attributes of a trial: what it trained, what of that was searched, and why it failed. A failed trial without a
+#: reason was interrupted.
+CONFIG_ATTRIBUTE = "config"
+SEARCHED_ATTRIBUTE = "searched"
+FAILURE_ATTRIBUTE = "failure"
+
+
+class TuneConfig(BaseModel):
+    """What every trial of a study has in common; `study.json` of its folder.
+
+    Attributes:
+        env: Id of the environment.
+        algorithm: A key of `SPACES`.
+        preset: The preset that gives the hyperparameters which are not searched.
+        objective: A key of `OBJECTIVES`.
+        timesteps: Environment steps of a trial over all rows; never more, and for PPO whole rollouts.
+        num_envs: Rows.
+        episodes: Episodes of an evaluation.
+        seed: Seed of every trial, and of the search.
+        space: The search space; as a function it is known by its name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+
+    env: str
+    algorithm: str
+    preset: str
+    objective: Literal["reward", "success"]
+    timesteps: int
+    num_envs: int
+    episodes: int
+    seed: int
+    space: dict[str, Parameter] | SpaceFunction
+
+    @field_serializer("space", when_used="json")
+    def _name_space(self, space: dict[str, Parameter] | SpaceFunction) -> Any:
+        if isinstance(space, dict):
+            return {name: parameter.model_dump(mode="json") for name, parameter in space.items()}
+        return f"{getattr(space, '__module__', '?')}:{getattr(space, '__qualname__', type(space).__name__)}"
+
+    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Let a trial draw its hyperparameters.
+
+        Args:
+            trial: The trial.
+
+        Returns:
+            Hyperparameter → value.
+        """
+        if isinstance(self.space, dict):
+            return {name: parameter.suggest(name, trial) for name, parameter in self.space.items()}
+        return dict(self.space(trial))
+
+    def train_config(self, hyperparameters: Mapping[str, Any]) -> TrainConfig:
+        """The training run of a trial.
+
+        Args:
+            hyperparameters: Name → value of those that differ from the preset's.
+
+        Returns:
+            The config. PPO trains in whole rollouts of `n_steps` × `num_envs` steps and would take one more than
+            `timesteps` holds, which gives long rollouts an advantage of up to a third: here it takes one less.
+
+        Raises:
+            ArgumentError: A name or a value is not allowed.
+        """
+        config = make_config(
+            self.env,
+            self.algorithm,
+            preset=self.preset,
+            seed=self.seed,
+            num_envs=self.num_envs,
+            timesteps=self.timesteps,
+            hyperparameters=hyperparameters,
+        )
+        rollout = getattr(config.hyperparameters, "n_steps", 1) * self.num_envs
+        return config.model_copy(update={"timesteps": max(rollout, self.timesteps // rollout * rollout)})
+
+
+def make_tune_config(
+    env: str = "Genesis/FrankaReach-v0",
+    algorithm: str = "PPO",
+    *,
+    preset: str = "guide",
+    objective: str = "reward",
+    timesteps: int = 50_000,
+    num_envs: int = 8,
+    episodes: int = 10,
+    seed: int = 0,
+    space: SearchSpace | SpaceFunction | None = None,
+) -> TuneConfig:
+    """Describe a study. The defaults are the training guide's, but for its single environment.
+
+    Args:
+        env: Id of the environment.
+        algorithm: A key of `SPACES`.
+        preset: The preset that gives the hyperparameters which are not searched.
+        objective: A key of `OBJECTIVES`: mean return or success rate of the evaluation.
+        timesteps: Environment steps of a trial over all rows.
+        num_envs: Rows.
+        episodes: Episodes of an evaluation.
+        seed: Seed of every trial, and of the search.
+        space: A mapping of hyperparameters to `Parameter` objects, or a function that draws from an Optuna trial
+            and returns hyperparameters; None for the algorithm's default.
+
+    Returns:
+        The config.
+
+    Raises:
+        ArgumentError: A name or a value is not allowed.
+    """
+    check_choice("algorithm", algorithm, SPACES)
+    check_choice("objective", objective, OBJECTIVES)
+    for name, value in {"timesteps": timesteps, "num_envs": num_envs, "episodes": episodes}.items():
+        check_positive_int(name, value)
+    config = TuneConfig(
+        env=env,
+        algorithm=algorithm,
+        preset=preset,
+        objective=objective,  # type: ignore[arg-type]  # checked above
+        timesteps=timesteps,
+        num_envs=num_envs,
+        episodes=episodes,
+        seed=seed,
+        space=space if callable(space) else dict(parse_space(space or SPACES[algorithm], algorithm, "space")),
+    )
+    config.train_config({})
+    return config
+
+
+class SeededSampler(optuna.samplers.BaseSampler):
+    """Optuna's TPE, seeded for each trial by the seed of the study and the trial's number.
+
+    So processes that share a study do not draw the same hyperparameters, and a study that was interrupted goes on
+    as it would have.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def _sampler(self, trial: FrozenTrial) -> optuna.samplers.TPESampler:
+        (seed,) = np.random.SeedSequence([self._seed, trial.number]).generate_state(1)
+        return optuna.samplers.TPESampler(seed=int(seed))
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, Any]:
+        """See `BaseSampler`."""
+        return self._sampler(trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, Any]
+    ) -> dict[str, Any]:
+        """See `BaseSampler`."""
+        return self._sampler(trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: Any
+    ) -> Any:
+        """See `BaseSampler`."""
+        return self._sampler(trial).sample_independent(study, trial, param_name, param_distribution)
+
+
+def study_folder(out: Path | None, stem: str) -> Path:
+    """The folder of a new study, or of one that is to go on.
+
+    Args:
+        out: Where; it must not exist, be empty, or hold a study. None for a fresh name below `runs/`.
+        stem: Beginning of the fresh name.
+
+    Returns:
+        The folder, which exists.
+
+    Raises:
+        RunFolderError: It holds something else, or cannot be created.
+    """
+    if out is None or not (out.exists() or out.is_symlink()):
+        try:
+            return new_run_folder(out, stem)
+        except RunFolderError:
+            if out is None or not out.is_dir():  # another process has just created it
+                raise
+    if not out.is_dir():
+        raise RunFolderError(f"--out {out} is no folder")
+    # A leading dot: another process is writing the study file at this moment.
+    if not (out / STUDY_FILE).is_file() and any(not path.name.startswith(".") for path in out.iterdir()):
+        raise RunFolderError(f"--out {out} exists already and holds no study; name a study or a new folder")
+    return out
+
+
+def open_study(config: TuneConfig, folder: Path, storage: str | None = None) -> optuna.Study:
+    """Create a study, or open the one that is there.
+
+    Args:
+        config: Its settings.
+        folder: From `study_folder`.
+        storage: URL of an SQL database as SQLAlchemy writes it, for several machines; the study is called after
+            the folder there, so that the same command on another machine joins it. None for SQLite in the folder.
+
+    Returns:
+        The study.
+
+    Raises:
+        RunFolderError: The folder or the database holds a study with other settings.
+        ArgumentError: The database cannot be opened.
+    """
+    database = None if storage is None else _open_database(storage)  # first: a wrong URL leaves nothing behind
+    settings = config.model_dump(mode="json")
+    path = folder / STUDY_FILE
+    if not path.is_file():
+        write_json(path, {**settings, "storage": "folder" if storage is None else "elsewhere"})
+    try:
+        written = json.loads(path.read_text())
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from error
+    place = written.pop("storage", None) if isinstance(written, dict) else None
+    if place != ("folder" if storage is None else "elsewhere"):
+        hint = "leave --storage out" if place == "folder" else "name its database by --storage"
+        raise RunFolderError(f"{folder} holds a study with its trials {place or 'nowhere'}; {hint}")
+    _require_same(written, settings, str(folder))
+
+    study = optuna.create_study(
+        storage=database or _open_database(f"sqlite:///{quote(str((folder / DATABASE_FILE).resolve()))}"),
+        study_name=folder.resolve().name if storage else "study",
+        load_if_exists=True,
+        direction="maximize",
+        sampler=SeededSampler(config.seed),
+        pruner=optuna.pruners.MedianPruner(),
+    )
+    if not study.user_attrs:
+        study.set_user_attr("settings", settings)
+    _require_same(study.user_attrs.get("settings"), settings, f"study {study.study_name!r} of the database")
+    return study
+
+
+def _require_same(written: Any, settings: dict[str, Any], source: str) -> None:
+    if not isinstance(written, dict) or written.keys() != settings.keys():
+        raise RunFolderError(f"{source} holds no study of this release")
+    for name, value in settings.items():
+        if written[name] != value:
+            raise RunFolderError(
+                f"{source} holds a study with {name}={written[name]!r}, not {value!r}; "
+                "repeat its settings or name a new folder by --out"
+            )
+
+
+def _open_database(url: str) -> optuna.storages.RDBStorage:
+    if url.startswith("redis"):  # Optuna reads its snapshots there by unpickling
+        raise ArgumentError("--storage redis is not supported; allowed are SQL databases, such as postgresql://")
+    patience = {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {}
+    for attempts_left in (2, 1, 0):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                return optuna.storages.RDBStorage(
+                    url,
+                    engine_kwargs=patience,
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=GRACE_SECONDS,
+                )
+        except (SQLAlchemyError, OptunaError, ImportError, RuntimeError, AssertionError) as error:
+            # Two processes that create the tables at the same moment disturb each other, once.
+            if attempts_left and isinstance(error, DBAPIError | OptunaError | AssertionError):
+                time.sleep(0.5)
+                continue
+            raise ArgumentError(
+                f"--storage {_without_password(url)} cannot be opened: {one_line(error)}"
+            ) from error
+    raise AssertionError("unreachable")
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except SQLAlchemyError:
+        return repr(url)
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error, of SQLAlchemy's that of the database.
+
+    Args:
+        error: The error.
+
+    Returns:
+        At most 200 characters.
+    """
+    text = str(getattr(error, "orig", None) or error) or type(error).__name__
+    return text.splitlines()[0][:200]
+
+
+class TrialFailedError(Exception):
+    """A trial's training broke down; the message is the reason."""
+
+
+class _NotMineError(Exception):
+    """Another process was quicker with the last trial, or has declared this one dead."""
+
+
+def is_counted(trial: FrozenTrial) -> bool:
+    """Whether a trial uses up one of a study's trials: complete, pruned, or failed for a reason of its own.
+
+    A trial that was interrupted, or whose process was killed, is made up for by another.
+    """
+    failed = trial.state is TrialState.FAIL and FAILURE_ATTRIBUTE in trial.user_attrs
+    return failed or trial.state in (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+def run_trials(
+    study: optuna.Study,
+    objective: Callable[[optuna.Trial], float],
+    total: int,
+    on_trial: Callable[[FrozenTrial], None] = lambda trial: None,
+    on_wait: Callable[[int], None] = lambda running: None,
+) -> None:
+    """Run trials until a study has so many that count, whichever processes run them.
+
+    Args:
+        study: From `open_study`; other processes may run trials of it at the same time.
+        objective: Runs a trial and returns its value, or raises `TrialFailedError` or `optuna.TrialPruned`.
+            Any other error ends the study.
+        total: How many trials.
+        on_trial: Called after each trial that was run here.
+        on_wait: Called, every second, when all that is left is run by other processes, with their number.
+    """
+    given_up = False
+
+    def run(trial: optuna.Trial) -> float:
+        nonlocal given_up
+        earlier = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
+        if sum(is_counted(t) or t.state is TrialState.RUNNING for t in earlier) >= total:
+            raise _NotMineError
+        try:
+            value = objective(trial)
+        except TrialFailedError as error:
+            trial.set_user_attr(FAILURE_ATTRIBUTE, str(error))
+            raise
+        finally:
+            given_up = study.get_trials(deepcopy=False)[trial.number].state.is_finished()
+        if given_up:
+            raise _NotMineError
+        return value
+
+    while True:
+        fail_dead_trials(study)
+        trials = study.get_trials(deepcopy=False)
+        counted = sum(map(is_counted, trials))
+        running = sum(trial.state is TrialState.RUNNING for trial in trials)
+        if counted >= total:
+            return
+        if counted + running >= total:
+            on_wait(running)
+            time.sleep(1.0)
+            continue
+        try:
+            study.optimize(
+                run,
+                n_trials=1,
+                catch=(TrialFailedError, _NotMineError),
+                callbacks=[lambda _, trial: on_trial(trial)],
+            )
+        except ValueError:
+            # Optuna lets nobody tell a finished trial's value. This process gave no sign of life for so long that
+            # another one has declared its trial dead; it goes on with a new one.
+            if not given_up:
+                raise
+
+
+def fail_dead_trials(study: optuna.Study) -> None:
+    """Declare the running trials failed whose process is dead.
+
+    Args:
+        study: From `open_study`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        # Killed within milliseconds of its creation, before its first sign of life: Optuna never misses it.
+        age = datetime.now() - (trial.datetime_start or datetime.now())
+        if CONFIG_ATTRIBUTE not in trial.user_attrs and age > timedelta(seconds=GRACE_SECONDS):
+            with contextlib.suppress(UpdateFinishedTrialError):  # another process was quicker
+                study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
