@@ -1,6 +1,7 @@
-"""Make the README's picture from a run: six rows of one scene, each at the moment it reaches its target.
+"""Make the README's picture of the demo's policy: the last frame of a film of six episodes.
 
-python docs/pictures.py runs/demo-...
+genesis-gym play runs/demo --rows 6 --seed 1000020 --out runs/demo.mp4
+python docs/pictures.py runs/demo.mp4
 """
 
 from __future__ import annotations
@@ -9,27 +10,7 @@ import sys
 from pathlib import Path
 
 import imageio.v3 as iio
-import numpy as np
+from PIL import Image
 
-from genesis_gym.core.make import make_core
-from genesis_gym.learning.evaluate import EVALUATION_SEED
-from genesis_gym.learning.policy import load_policy
-from genesis_gym.learning.runs import read_config
-
-folder = Path(sys.argv[1])
-config = read_config(folder)
-env = make_core(config.env, 6, camera_rows=range(6))
-act = load_policy(folder, config, env)
-observation, _ = env.reset(seed=EVALUATION_SEED + 20)
-last = list(env.render())
-running = np.ones(6, dtype=bool)
-while running.any():
-    result = env.step(act(observation))
-    observation = result.observation
-    frames = env.render()
-    for row in np.flatnonzero(running):
-        last[row] = frames[row][:, 60:420]
-    running &= ~(result.terminated | result.truncated).numpy()
-env.close()
-grid = np.concatenate([np.concatenate(last[:3], axis=1), np.concatenate(last[3:], axis=1)])
-iio.imwrite(Path(__file__).parent / "images" / "reach.png", grid)
+*_, last = iio.imiter(sys.argv[1], plugin="pyav")
+Image.fromarray(last).resize((1089, 576)).quantize(128).save(Path(__file__).parent / "images" / "reach.png")
