@@ -458,3 +458,46 @@ def test_any_action_gives_a_result_within_the_space(core: BatchedEnv, values: li
     assert (result.observation.abs() <= OBSERVATION_BOUND).all()
     assert not (result.terminated & result.truncated).any()
     assert result.metrics["fault"].tolist() == [i == row and not np.isfinite(values).all() for i in range(8)]
+
+
+# State
+
+
+@pytest.mark.parametrize("task", ["reach", "push"])
+def test_a_state_goes_on_in_a_fresh_scene_bit_for_bit(make_core, task: str) -> None:
+    """The arm presses on the ground, so that contacts and the solver's warm start are part of the state."""
+    first, fresh = (BatchedEnv(task, num_envs=3, max_episode_steps=100) for _ in range(2))
+    actions = torch.from_numpy(random_actions(110, 3, 7))
+    actions[:, :, 1], actions[:, :, 3] = 0.8, -0.2
+    first.reset(seed=4)
+    for action in actions[:60]:
+        first.step(action)
+    state = first.state()
+    kept = {name: value.clone() for name, value in state.items()}
+    fresh.restore(state)
+    for action in actions[60:]:
+        one, other = first.step(action), fresh.step(action)
+        assert torch.equal(one.observation, other.observation) and torch.equal(one.reward, other.reward)
+        assert torch.equal(one.truncated, other.truncated)
+        if one.truncated.any():
+            again = (env.reset(one.truncated)[0] for env in (first, fresh))
+            assert torch.equal(*again), "and the next episode is the same"
+    assert all(torch.equal(value, kept[name]) for name, value in state.items()), "a state is nobody's buffer"
+    assert not any(value.dtype in (torch.int32, torch.int64) for n, value in state.items() if "simulation/" in n)
+    first.close()
+    fresh.close()
+
+
+@pytest.mark.parametrize("damage", ["missing", "unknown", "shape", "dtype"])
+def test_a_state_of_another_environment_is_refused(core, damage: str) -> None:
+    state = core.state()
+    before, _ = core.reset(seed=1)
+    state.update({"shape": {"core/clock": torch.zeros(3)}, "unknown": {"core/x": torch.zeros(8)}}.get(damage, {}))
+    if damage == "missing":
+        del state["controller/target"]
+    elif damage == "dtype":
+        state["controller/target"] = state["controller/target"].double()
+    with pytest.raises(ArgumentError, match="state is of another environment"):
+        core.restore(state)
+    after, _ = core.reset(seed=1)
+    assert torch.equal(before, after)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import signal
 
 import numpy as np
 import pytest
@@ -12,10 +13,12 @@ import safetensors.torch
 import torch
 import yaml
 from rich.console import Console
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning.checkpoint import carry_over, resume, save_checkpoint
+from genesis_gym.learning import callbacks
+from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume
 from genesis_gym.learning.config import change_config, make_config
 from genesis_gym.learning.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.policy import ClippedReward, load_policy, make_model
@@ -24,6 +27,7 @@ from genesis_gym.learning.stages import PLAN_FILE, parse_plan, read_plan, run_st
 from genesis_gym.learning.train import train
 from genesis_gym.variation.curriculum import Curriculum
 from genesis_gym.variation.levels import RowDifficulty
+from genesis_gym.variation.randomization import Randomization
 
 #: Hyperparameters that make a rollout of eight rows short.
 SHORT = {
@@ -207,51 +211,113 @@ def test_clipping_reaches_sb3(core, normalize: bool) -> None:
 # Checkpoints
 
 
+EVERYTHING = Randomization(wind=(0, 5), action_latency=(0, 2), observation_noise=(0, 0.1), gravity=(5, 12))
+
+
+class Interrupt(BaseCallback):
+    """Ctrl-C at a step."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__()
+        self._at = step
+
+    def _on_step(self) -> bool:
+        if self.num_timesteps >= self._at:
+            raise KeyboardInterrupt
+        return True
+
+
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
-def test_a_checkpoint_gives_back_everything_it_keeps(tmp_path, easing, algorithm: str) -> None:
-    from stable_baselines3.common.vec_env import VecMonitor
+def test_a_resumed_run_equals_one_that_went_through(tmp_path, make_core, monkeypatch, algorithm: str) -> None:
+    """Byte for byte: policy, optimisers, normaliser, curriculum, generators, replay buffer and environment.
 
-    from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
+    Interrupted twice in the midst of a rollout; shaped rewards, randomised physics, late actions and noise are all
+    part of what must go on.
+    """
+    env = make_core(8, curriculum=QUICK, randomization=EVERYTHING, reward_weights=_Frozen(progress=5.0))
+    config = short_config(algorithm, curriculum=QUICK, randomization=EVERYTHING, evaluate_every=200)
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0.0)
+    written = []
+    for name, stops in (("through", ()), ("interrupted", (200, 390))):
+        folder = tmp_path / name
+        folder.mkdir()
+        env._levels = RowDifficulty(QUICK, 8, env.device)
+        for stop in stops:
+            with pytest.raises(KeyboardInterrupt):
+                train(config, env, folder, [Interrupt(stop)])
+            assert not (folder / "policy.safetensors").exists()
+            env.reset(seed=77)  # another process knows nothing of this one's environment and generators
+            env.step(torch.rand(8, 7) - 0.5)
+            np.random.random(3)
+            torch.rand(3)
+        train(config, env, folder)
+        assert (env.difficulty > 0.1).any()
+        written.append(folder)
+    for file in ("checkpoint.safetensors", "policy.safetensors", "best_policy.safetensors"):
+        whole, resumed = (safetensors.torch.load_file(folder / file) for folder in written)
+        assert whole.keys() == resumed.keys()
+        different = [name for name in whole if not torch.equal(bits(whole[name]), bits(resumed[name]))]
+        assert different == [], file
+        assert (written[0] / file).read_bytes() == (written[1] / file).read_bytes()
+    one, other = (rows_of(folder / "progress.csv") for folder in written)
+    for name in ("time/total_timesteps", "rollout/ep_rew_mean", "curriculum/difficulty", "eval/mean_reward"):
+        assert column(one, name) == column(other, name), name
 
-    config = short_config(algorithm, curriculum=QUICK)
-    train(config, easing, tmp_path)
-    levels, episodes = easing.difficulty, easing._random.episodes.clone()
-    first = (tmp_path / "checkpoint.safetensors").read_bytes()
 
-    easing._levels = RowDifficulty(QUICK, 8, easing.device)
-    env = VecMonitor(GenesisSb3VecEnv(easing))
-    env.seed(99)
-    model = make_model(config, env, easing.device)
-    env.reset()
-    resume(tmp_path, model, easing)
-    assert torch.equal(easing.difficulty, levels) and (levels > 0.1).any()
-    assert torch.equal(easing._random.episodes, episodes)
-    assert model.num_timesteps == 512
-    save_checkpoint(model, easing, tmp_path)
-    assert (tmp_path / "checkpoint.safetensors").read_bytes() == first, "byte for byte"
+def bits(tensor: torch.Tensor) -> torch.Tensor:
+    """The tensor's bytes, in which a NaN equals itself."""
+    return tensor.contiguous().view(-1).view(torch.uint8)
 
 
-def test_an_interrupted_run_goes_on(tmp_path, easing) -> None:
-    """Stopped at the second checkpoint, as by Ctrl-C; then the same folder is trained again."""
-    from stable_baselines3.common.callbacks import BaseCallback
+class _Frozen(dict):
+    """A dictionary that the fixture can use as part of a key."""
 
-    class Interrupt(BaseCallback):
-        def _on_step(self) -> bool:
-            if self.num_timesteps > 300:
-                raise KeyboardInterrupt
-            return True
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(tuple(self.items()))
 
-    config = short_config(curriculum=QUICK)
+
+def test_an_interrupted_run_goes_on(tmp_path, core, monkeypatch) -> None:
+    monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0.0)
+    config = short_config()
     with pytest.raises(KeyboardInterrupt):
-        train(config, easing, tmp_path, [Interrupt()])
-    assert not (tmp_path / "policy.safetensors").exists()
+        train(config, core, tmp_path, [Interrupt(300)])
     with pytest.raises(RunFolderError, match="its training did not finish"):
-        load_policy(tmp_path, config, easing)
-    train(config, easing, tmp_path)
+        load_policy(tmp_path, config, core)
+    with (tmp_path / "progress.csv").open("a") as file:
+        file.write("1,2,torn by a ki")
+    train(config, core, tmp_path)
     steps = column(rows_of(tmp_path / "progress.csv"), "time/total_timesteps")
     assert steps == [128.0, 256.0, 384.0, 512.0], "one log, without a gap"
     assert len(list(tmp_path.glob("*.monitor.csv"))) == 2
-    assert (tmp_path / "policy.safetensors").exists()
+    train(config, core, tmp_path)  # nothing is left to do
+    assert load_policy(tmp_path, config, core) is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_training_with_a_checkpoint(tmp_path, core, number: int) -> None:
+    class Kill(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps == 200:
+                signal.raise_signal(number)
+            return True
+
+    earlier = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt):
+        train(short_config(), core, tmp_path, [Kill()])
+    assert read_checkpoint(tmp_path).description["timesteps"] == 256, "the rollout was finished"
+    assert signal.getsignal(number) is earlier
+
+
+def test_a_second_signal_stops_at_once(tmp_path, core) -> None:
+    class Kill(BaseCallback):
+        def _on_step(self) -> bool:
+            if self.num_timesteps in (200, 208):
+                signal.raise_signal(signal.SIGINT)
+            return True
+
+    with pytest.raises(KeyboardInterrupt):
+        train(short_config(), core, tmp_path, [Kill()])
+    assert not (tmp_path / "checkpoint.safetensors").exists()
 
 
 def test_policy_optimiser_and_normaliser_carry_over(tmp_path, core) -> None:
@@ -262,7 +328,7 @@ def test_policy_optimiser_and_normaliser_carry_over(tmp_path, core) -> None:
     kept = safetensors.torch.load_file(tmp_path / "checkpoint.safetensors")
     model = make_model(config, GenesisSb3VecEnv(core), core.device)
     fresh = {name: value.clone() for name, value in model.policy.state_dict().items()}
-    carry_over(tmp_path, model, core)
+    carry_over(read_checkpoint(tmp_path), model, core)
     for name, value in model.policy.state_dict().items():
         assert torch.equal(value, kept[f"policy/{name}"])
     assert any(not torch.equal(value, fresh[name]) for name, value in model.policy.state_dict().items())
@@ -278,7 +344,7 @@ def test_policy_optimiser_and_normaliser_carry_over(tmp_path, core) -> None:
     ("change", "named"),
     [
         ({"algorithm": "SAC"}, "was trained by PPO, not by SAC"),
-        ({"hyperparameters": {"net_arch": (32, 32)}}, "does not fit the model"),
+        ({"hyperparameters": {"net_arch": (32, 32)}}, "does not fit the run: size mismatch"),
     ],
 )
 def test_what_does_not_match_is_refused(tmp_path, core, change: dict, named: str) -> None:
@@ -290,7 +356,7 @@ def test_what_does_not_match_is_refused(tmp_path, core, change: dict, named: str
     config = make_config(algorithm=algorithm, num_envs=8, hyperparameters=hyperparameters)
     model = make_model(config, GenesisSb3VecEnv(core), core.device)
     with pytest.raises(RunFolderError) as error:
-        carry_over(tmp_path, model, core)
+        carry_over(read_checkpoint(tmp_path), model, core)
     assert named in str(error.value) and "\n" not in str(error.value)
 
 
@@ -315,7 +381,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, core, damage: str) -> None:
         path.unlink()
     model = make_model(config, GenesisSb3VecEnv(core), core.device)
     with pytest.raises(RunFolderError) as error:
-        resume(tmp_path, model, core)
+        resume(read_checkpoint(tmp_path), model, core)
     assert "\n" not in str(error.value)
 
 
@@ -383,16 +449,12 @@ def test_stages_of_other_observations_are_refused(tmp_path, core) -> None:
     train(short_config(timesteps=128), core, tmp_path)
     path = tmp_path / "checkpoint.safetensors"
     tensors = safetensors.torch.load_file(path)
-    description = {
-        "algorithm": "PPO",
-        "timesteps": 128,
-        "observation": {"joint_position": 7, "joint_velocity": 7, "joint_error": 7},
-        "action_dim": 7,
-    }
+    description = read_checkpoint(tmp_path).description
+    description["observation"] = {"joint_position": 7, "joint_velocity": 7, "joint_error": 7}
     safetensors.torch.save_file(tensors, path, metadata={"description": json.dumps(description)})
     model = make_model(short_config(), GenesisSb3VecEnv(core), core.device)
     with pytest.raises(RunFolderError) as error:
-        carry_over(tmp_path, model, core)
+        carry_over(read_checkpoint(tmp_path), model, core)
     text = str(error.value)
     assert "only there: joint_error=7; only here: target=3, to_target=3" in text
     assert "declare one common observation for both (observation_parts)" in text

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,8 +78,9 @@ class Train:
         if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
             plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
             folder = self.resume or new_run_folder(self.out, "stages")
-            for report in run_stages(plan, folder, console, **options):
-                _print_report(report)
+            with _resumable(folder, console):
+                for report in run_stages(plan, folder, console, **options):
+                    _print_report(report)
             return 0
         if self.resume is not None:
             return _train(read_config(self.resume), self.resume, console, **options)
@@ -133,8 +137,20 @@ def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) 
     console.print("Importing Genesis and Stable-Baselines3 …")
     from genesis_gym.learning.pipeline import run_pipeline
 
-    _print_report(run_pipeline(config, folder, console, **options))
+    with _resumable(folder, console):
+        _print_report(run_pipeline(config, folder, console, **options))
     return 0
+
+
+@contextmanager
+def _resumable(folder: Path, console: Console) -> Iterator[None]:
+    """Say how to go on after an interruption."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if any(folder.rglob("checkpoint.safetensors")):
+            console.print(f"Go on with: genesis-gym train --resume {shlex.quote(str(folder))}", soft_wrap=True)
+        raise
 
 
 def _print_report(report: Report) -> None:

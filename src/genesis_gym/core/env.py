@@ -45,6 +45,9 @@ OBSERVATION_BOUND = 20.0
 SIM_DT = 0.01
 DECIMATION = 2
 
+#: Buffers of the core that its future depends on.
+_BUFFERS = ("clock", "faulty", "fault_counts", "succeeded", "observation")
+
 
 class StepResult(NamedTuple):
     """What one control step gives, for every row.
@@ -368,37 +371,61 @@ class BatchedEnv:
             self._clock = torch.zeros_like(self._clock)  # what was interrupted counts for no promotion either
             self._started = False
 
-    def training_state(self) -> dict[str, torch.Tensor]:
-        """Where each row is in its random sequence and in its curriculum, for a checkpoint.
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything that the future of this environment depends on, for a checkpoint.
 
         Returns:
-            Name → tensor.
+            Name → tensor, none of which is changed by a later call. A task's part is its tensor attributes.
         """
-        state = {f"random/{name}": value for name, value in self._random.state().items()}
-        if self._levels is not None:
-            state.update({f"curriculum/{name}": value for name, value in self._levels.state().items()})
-        return state
+        parts = {
+            "simulation": self.simulation.state(),
+            "random": self._random.state(),
+            "controller": {"target": self._controller.target},
+            "task": {name: value for name, value in vars(self.task).items() if isinstance(value, torch.Tensor)},
+            "potential": self._potential,
+            "curriculum": {} if self._levels is None else self._levels.state(),
+            "physics": {} if self._physics is None else self._physics.state(),
+            "core": {name: getattr(self, f"_{name}") for name in _BUFFERS},
+        }
+        return {
+            f"{part}/{name}": value.clone() for part, tensors in parts.items() for name, value in tensors.items()
+        }
 
-    def restore_training_state(self, state: Mapping[str, torch.Tensor]) -> None:
-        """Go on from what `training_state` gave; every row must be reset after it.
+    def restore(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Go on from what `state` gave, bit for bit on the same machine.
 
         Args:
-            state: The tensors, from an environment of as many rows, with a curriculum if this one has one.
+            state: The tensors, from an environment that was made with the same arguments and was reset.
 
         Raises:
-            ArgumentError: The tensors do not fit.
+            ArgumentError: The tensors do not fit; nothing is changed then.
         """
-        own = self.training_state()
-        if {name: value.shape for name, value in state.items()} != {n: value.shape for n, value in own.items()}:
-            raise ArgumentError(
-                f"state holds {', '.join(f'{n} {tuple(v.shape)}' for n, v in state.items())}; "
-                f"it must hold {', '.join(f'{n} {tuple(v.shape)}' for n, v in own.items())}"
-            )
-        self._random.restore({name.removeprefix("random/"): value for name, value in state.items()})
+        if not self._started:
+            self.reset(seed=0)  # brings every tensor into being
+        own = self.state()
+        if different := sorted(own.keys() ^ state.keys()):
+            raise ArgumentError(f"state is of another environment: {different[0]} is in one of the two only")
+        for name, value in own.items():
+            if (value.shape, value.dtype) != (state[name].shape, state[name].dtype):
+                given, fits = (f"{t.dtype} {tuple(t.shape)}" for t in (state[name], value))
+                raise ArgumentError(f"state is of another environment: {name} is {given}; it must be {fits}")
+
+        def part(prefix: str) -> dict[str, torch.Tensor]:
+            names = [name for name in own if name.startswith(f"{prefix}/")]
+            return {name.removeprefix(f"{prefix}/"): state[name].to(self.device, copy=True) for name in names}
+
+        self.simulation.restore(part("simulation"))
+        self._random.restore(part("random"))
+        self._controller.target = part("controller")["target"]
+        vars(self.task).update(part("task"))
+        self._potential = part("potential")
         if self._levels is not None:
-            self._levels.restore({name.removeprefix("curriculum/"): value for name, value in state.items()})
-        self._clock = torch.zeros_like(self._clock)
-        self._started = False
+            self._levels.restore(part("curriculum"))
+        if self._physics is not None:
+            self._physics.restore(part("physics"))
+        for name, value in part("core").items():
+            setattr(self, f"_{name}", value)
+        self.robot.update()
 
     def _observe(self) -> torch.Tensor:
         """Join the parts of the observation, neither clipped nor checked."""

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import psutil
@@ -21,8 +27,8 @@ from genesis_gym.learning.runs import BEST_POLICY_FILE
 #: Episodes of an evaluation during training.
 PERIODIC_EPISODES = 100
 
-#: Checkpoints in the course of a training.
-CHECKPOINTS = 10
+#: Seconds of training between two checkpoints.
+CHECKPOINT_SECONDS = 30.0
 
 
 class TrainingLog(BaseCallback):
@@ -50,6 +56,10 @@ class TrainingLog(BaseCallback):
             self.logger.record("memory/gpu_reserved_mb", torch.cuda.memory_reserved() / 1e6)
 
 
+#: Success rate and mean return before the first evaluation, worse than any.
+NOTHING_YET = (-1.0, -sys.float_info.max)
+
+
 class ThresholdReached(Exception):  # noqa: N818
     """An evaluation has reached the threshold at which training ends."""
 
@@ -60,26 +70,31 @@ class PeriodicEvaluation(BaseCallback):
     It acts before a rollout, when no episode's bookkeeping is under way; the rows begin new episodes after it.
 
     Attributes:
-        best: The best success rate so far, ties broken by mean return.
+        best: The best success rate so far and its mean return, which breaks ties.
     """
 
     def __init__(
         self, config: TrainConfig, env: BatchedEnv, folder: Path, show: Callable[[EvaluationResult], None]
     ) -> None:
         super().__init__()
-        self.best: tuple[float, float] = (-1.0, -np.inf)
+        self.best = NOTHING_YET
         self._config = config
         self._env = env
         self._folder = folder
         self._show = show
 
     def _on_training_start(self) -> None:
-        self._next = self.num_timesteps + (self._config.evaluate_every or 0)
+        self._done = self._due()
 
     def _on_rollout_start(self) -> None:
-        if self._config.evaluate_every is not None and self.num_timesteps >= self._next:
-            self._next = self.num_timesteps + self._config.evaluate_every
+        if self._due() > self._done:
+            self._done = self._due()
             self._evaluate()
+
+    def _due(self) -> int:
+        """Evaluations that are due until now, counted so that a resumed run has them at the same steps."""
+        every = self._config.evaluate_every
+        return 0 if every is None else self.num_timesteps // every
 
     def _on_step(self) -> bool:
         return True
@@ -113,21 +128,55 @@ class PeriodicEvaluation(BaseCallback):
 
 
 class Checkpoints(BaseCallback):
-    """Writes a checkpoint at each tenth of the training."""
+    """Writes a checkpoint every now and then, and when somebody asks training to stop.
 
-    def __init__(self, timesteps: int, env: BatchedEnv, folder: Path) -> None:
+    It acts before a rollout, when all that matters is in the model and in the environment. When it acts changes
+    nothing in the training.
+
+    Attributes:
+        stop: Set it to stop training at the next rollout, with a checkpoint.
+    """
+
+    def __init__(self, evaluation: PeriodicEvaluation, env: BatchedEnv, folder: Path) -> None:
         super().__init__()
-        self._every = max(1, timesteps // CHECKPOINTS)
+        self.stop = False
+        self._evaluation = evaluation
         self._env = env
         self._folder = folder
 
     def _on_training_start(self) -> None:
-        self._next = self.num_timesteps + self._every
+        self._written = time.monotonic()
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.num_timesteps >= self._next:
-            self._next = self.num_timesteps + self._every
-            save_checkpoint(self.model, self._env, self._folder)
+        if self.stop or time.monotonic() - self._written >= CHECKPOINT_SECONDS:
+            save_checkpoint(self.model, self._env, self._folder, self._evaluation.best)
+            self._written = time.monotonic()
+        if self.stop:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def stopping_in_order(checkpoints: Checkpoints) -> Iterator[None]:
+    """Let SIGINT and SIGTERM stop training at the next rollout, with a checkpoint; a second one stops it at once.
+
+    Args:
+        checkpoints: What is to write the checkpoint.
+    """
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's business
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if checkpoints.stop:
+            raise KeyboardInterrupt
+        checkpoints.stop = True
+
+    earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

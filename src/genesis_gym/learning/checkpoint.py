@@ -1,21 +1,26 @@
-"""Checkpoints: all that training needs to go on, in one file that is written whole and read without unpickling.
+"""Checkpoints: all that training needs to go on as if nothing had happened, in one file.
 
-A checkpoint holds the policy, the optimisers, the normaliser's statistics, the curriculum and each row's place
-in its random sequence. It holds neither a replay buffer nor the state of the scene: rows begin new episodes.
+A checkpoint holds the policy, the optimisers, the normaliser's statistics, the replay buffer, the curriculum, the
+state of every random generator and that of the environment. It is written whole and read without unpickling.
 """
 
 from __future__ import annotations
 
 import json
+import random
+from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
+from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, RunFolderError
@@ -23,82 +28,71 @@ from genesis_gym.learning.runs import CHECKPOINT_FILE, write_whole
 
 Tensors = dict[str, torch.Tensor]
 
+#: What the replay buffer of SAC and TD3 keeps of each step.
+BUFFER_FIELDS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
 
-def save_checkpoint(model: BaseAlgorithm, env: BatchedEnv, folder: Path) -> None:
-    """Write the checkpoint of a run.
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint file holds.
+
+    Attributes:
+        folder: The run folder that it was read from.
+        description: Names and numbers about it.
+        tensors: Everything else.
+    """
+
+    folder: Path
+    description: dict[str, Any]
+    tensors: Tensors
+
+    def part(self, prefix: str) -> Tensors:
+        """The tensors whose names begin so, without that beginning."""
+        return {n.removeprefix(prefix): tensor for n, tensor in self.tensors.items() if n.startswith(prefix)}
+
+
+def save_checkpoint(model: BaseAlgorithm, env: BatchedEnv, folder: Path, best: tuple[float, float]) -> None:
+    """Write the checkpoint of a run, between two rollouts.
 
     Args:
         model: The model in training.
         env: Its environment.
         folder: The run folder.
+        best: Success rate and mean return of the best evaluation so far.
     """
-    tensors: Tensors = {}
-    for part, state in model.get_parameters().items():
-        if part.endswith("optimizer"):
-            for index, entries in state["state"].items():
-                tensors.update({f"{part}/{index}/{name}": value for name, value in entries.items()})
-        else:
-            tensors.update({f"{part}/{name}": value for name, value in state.items()})
-    if isinstance(log_ent_coef := getattr(model, "log_ent_coef", None), torch.Tensor):
-        tensors["log_ent_coef"] = log_ent_coef
-    for name, statistics in _statistics(model).items():
-        for field in ("mean", "var", "count"):
-            tensors[f"{name}/{field}"] = torch.tensor(getattr(statistics, field), dtype=torch.float64)
-    tensors.update({f"environment/{name}": value for name, value in env.training_state().items()})
+    tensors = _model_tensors(model)
+    tensors |= {f"loop/{name}": torch.as_tensor(value) for name, value in _loop_arrays(model).items()}
+    tensors |= {f"generator/{name}": value for name, value in _generator_tensors().items()}
+    tensors |= {f"environment/{name}": value for name, value in env.state().items()}
     description = {
         "algorithm": type(model).__name__,
         "timesteps": model.num_timesteps,
+        "updates": model._n_updates,
+        "episodes": model._episode_num,
+        "best": list(best),
         "observation": _layout(env),
         "action_dim": env.action_dim,
+        "action_generator": model.action_space.np_random.bit_generator.state,
     }
-    tensors = {name: value.detach().clone().contiguous().cpu() for name, value in tensors.items()}
+    tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     metadata = {"description": json.dumps(description)}
     write_whole(
         folder / CHECKPOINT_FILE, lambda path: safetensors.torch.save_file(tensors, path, metadata=metadata)
     )
 
 
-def carry_over(folder: Path, model: BaseAlgorithm, env: BatchedEnv) -> None:
-    """Give a new model the policy, the optimisers and the normaliser of another run.
-
-    Args:
-        folder: The other run's folder.
-        model: The model, not yet trained.
-        env: Its environment.
-
-    Raises:
-        RunFolderError: There is no checkpoint, it cannot be read, or its spaces, algorithm or networks differ;
-            the difference is spelled out.
-    """
-    description, tensors = _read(folder)
-    _check_fit(folder, description, model, env)
-    _restore_model(folder, tensors, model)
-
-
-def resume(folder: Path, model: BaseAlgorithm, env: BatchedEnv) -> None:
-    """Put a model and its environment back to where a run stopped.
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Read the checkpoint of a run.
 
     Args:
         folder: The run folder.
-        model: A model made from the run's config.
-        env: Its environment.
+
+    Returns:
+        The checkpoint.
 
     Raises:
-        RunFolderError: As for `carry_over`.
+        RunFolderError: There is none, or it cannot be read.
     """
-    description, tensors = _read(folder)
-    _check_fit(folder, description, model, env)
-    _restore_model(folder, tensors, model)
-    prefix = "environment/"
-    state = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-    try:
-        env.restore_training_state(state)
-    except ArgumentError as error:
-        raise RunFolderError(f"{folder / CHECKPOINT_FILE} does not fit the environment: {error}") from error
-    model.num_timesteps = description["timesteps"]
-
-
-def _read(folder: Path) -> tuple[dict[str, Any], Tensors]:
     path = folder / CHECKPOINT_FILE
     if not path.is_file():
         raise RunFolderError(f"{folder} has no {CHECKPOINT_FILE} to go on from")
@@ -108,16 +102,79 @@ def _read(folder: Path) -> tuple[dict[str, Any], Tensors]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no iterator)
     except (OSError, SafetensorError, ValueError, RecursionError) as error:
         raise RunFolderError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    kinds = {"algorithm": str, "timesteps": int, "observation": dict, "action_dim": int}
+    kinds = {
+        "algorithm": str,
+        "timesteps": int,
+        "updates": int,
+        "episodes": int,
+        "best": list,
+        "observation": dict,
+        "action_dim": int,
+        "action_generator": dict,
+    }
     if not isinstance(description, dict) or any(
         not isinstance(description.get(name), kind) for name, kind in kinds.items()
     ):
         raise RunFolderError(f"{path} cannot be read: its description is damaged")
-    return description, tensors
+    return Checkpoint(folder, description, tensors)
 
 
-def _check_fit(folder: Path, description: dict[str, Any], model: BaseAlgorithm, env: BatchedEnv) -> None:
+def carry_over(checkpoint: Checkpoint, model: BaseAlgorithm, env: BatchedEnv) -> None:
+    """Give a new model the policy, the optimisers and the normaliser of another run.
+
+    Args:
+        checkpoint: Of the other run.
+        model: The model, not yet trained.
+        env: Its environment.
+
+    Raises:
+        RunFolderError: Its spaces, algorithm or networks differ; the difference is spelled out.
+    """
+    _check_fit(checkpoint, model, env)
+    try:
+        _restore_model(checkpoint, model)
+    except (KeyError, IndexError, TypeError, RuntimeError, ValueError) as error:
+        raise _misfit(checkpoint, error) from error
+
+
+def resume(checkpoint: Checkpoint, model: BaseAlgorithm, env: BatchedEnv) -> tuple[float, float]:
+    """Put a model and its environment back to where a run stopped, bit for bit on the same machine.
+
+    Args:
+        checkpoint: Of the run.
+        model: A model made from the run's config, its environment wrapped as in the run.
+        env: Its environment.
+
+    Returns:
+        Success rate and mean return of the best evaluation so far.
+
+    Raises:
+        RunFolderError: As for `carry_over`, or the state of the environment does not fit.
+    """
+    _check_fit(checkpoint, model, env)
+    description = checkpoint.description
+    try:
+        success, reward = (float(figure) for figure in description["best"])
+        _restore_model(checkpoint, model)
+        env.restore(checkpoint.part("environment/"))
+        _restore_loop(checkpoint, model)
+        _restore_generators(checkpoint.part("generator/"))
+        model.action_space.np_random.bit_generator.state = description["action_generator"]
+    except (ArgumentError, KeyError, IndexError, TypeError, RuntimeError, ValueError) as error:
+        raise _misfit(checkpoint, error) from error
+    model.num_timesteps = description["timesteps"]
+    model._n_updates, model._episode_num = description["updates"], description["episodes"]
+    return success, reward
+
+
+def _misfit(checkpoint: Checkpoint, error: Exception) -> RunFolderError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
+    return RunFolderError(f"{checkpoint.folder / CHECKPOINT_FILE} does not fit the run: {reason}")
+
+
+def _check_fit(checkpoint: Checkpoint, model: BaseAlgorithm, env: BatchedEnv) -> None:
     """Refuse another algorithm or other spaces, with the difference spelled out."""
+    folder, description = checkpoint.folder, checkpoint.description
     algorithm = type(model).__name__
     if description["algorithm"] != algorithm:
         raise RunFolderError(f"{folder} was trained by {description['algorithm']}, not by {algorithm}")
@@ -136,35 +193,45 @@ def _check_fit(folder: Path, description: dict[str, Any], model: BaseAlgorithm, 
         )
 
 
-def _restore_model(folder: Path, tensors: Tensors, model: BaseAlgorithm) -> None:
+# What a model has learned
+
+
+def _model_tensors(model: BaseAlgorithm) -> Tensors:
+    tensors: Tensors = {}
+    for part, state in model.get_parameters().items():
+        if part.endswith("optimizer"):
+            for index, entries in state["state"].items():
+                tensors.update({f"{part}/{index}/{name}": value for name, value in entries.items()})
+        else:
+            tensors.update({f"{part}/{name}": value for name, value in state.items()})
+    if isinstance(log_ent_coef := getattr(model, "log_ent_coef", None), torch.Tensor):
+        tensors["log_ent_coef"] = log_ent_coef
+    for name, statistics in _statistics(model).items():
+        for field in ("mean", "var", "count"):
+            tensors[f"{name}/{field}"] = torch.tensor(getattr(statistics, field), dtype=torch.float64)
+    return tensors
+
+
+def _restore_model(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
     parameters: dict[str, Any] = model.get_parameters()
-    try:
-        for part, state in parameters.items():
-            prefix = f"{part}/"
-            own = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
-            if part.endswith("optimizer"):
-                entries: dict[int, Tensors] = {}
-                for name, tensor in own.items():
-                    index, _, field = name.partition("/")
-                    entries.setdefault(int(index), {})[field] = tensor
-                state["state"] = entries
-            else:
-                parameters[part] = own
-        model.set_parameters(parameters, exact_match=True, device=model.device)
-        if isinstance(log_ent_coef := getattr(model, "log_ent_coef", None), torch.Tensor):
-            log_ent_coef.data.copy_(tensors["log_ent_coef"])
-        for name, statistics in _statistics(model).items():
-            _restore_statistics(statistics, tensors, name)
-    except (KeyError, RuntimeError, ValueError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise RunFolderError(f"{folder / CHECKPOINT_FILE} does not fit the model: {reason}") from error
-
-
-def _restore_statistics(statistics: RunningMeanStd, tensors: Tensors, name: str) -> None:
-    mean, var = tensors[f"{name}/mean"].numpy(), tensors[f"{name}/var"].numpy()
-    if mean.shape != np.shape(statistics.mean) or var.shape != np.shape(statistics.var):
-        raise ValueError(f"{name} has shape {mean.shape}, not {np.shape(statistics.mean)}")
-    statistics.mean, statistics.var, statistics.count = mean, var, tensors[f"{name}/count"].item()
+    for part, state in parameters.items():
+        own = checkpoint.part(f"{part}/")
+        if part.endswith("optimizer"):
+            entries: dict[int, Tensors] = {}
+            for name, tensor in own.items():
+                index, _, field = name.partition("/")
+                entries.setdefault(int(index), {})[field] = tensor
+            state["state"] = entries
+        else:
+            parameters[part] = own
+    model.set_parameters(parameters, exact_match=True, device=model.device)
+    if isinstance(log_ent_coef := getattr(model, "log_ent_coef", None), torch.Tensor):
+        log_ent_coef.data.copy_(checkpoint.tensors["log_ent_coef"])
+    for name, statistics in _statistics(model).items():
+        mean, var, count = (checkpoint.tensors[f"{name}/{field}"].numpy() for field in ("mean", "var", "count"))
+        if mean.shape != np.shape(statistics.mean) or var.shape != np.shape(statistics.var):
+            raise ValueError(f"{name} has shape {mean.shape}, not {np.shape(statistics.mean)}")
+        statistics.mean, statistics.var, statistics.count = mean, var, count.item()
 
 
 def _statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
@@ -176,6 +243,100 @@ def _statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
     if normalizer.norm_obs:
         statistics["observation_statistics"] = normalizer.obs_rms
     return statistics
+
+
+# Where SB3's training loop is
+
+
+def _loop_arrays(model: BaseAlgorithm) -> dict[str, NDArray[Any]]:
+    assert model.ep_info_buffer is not None and model.ep_success_buffer is not None
+    monitor, normalizer = _monitor(model), model.get_vec_normalize_env()
+    arrays = {
+        "observation": np.array(model._last_obs),
+        "episode_starts": np.array(model._last_episode_starts),
+        "episode_returns": monitor.episode_returns.copy(),
+        "episode_lengths": monitor.episode_lengths.copy(),
+        "recent_returns": np.array([episode["r"] for episode in model.ep_info_buffer], dtype=np.float32),
+        "recent_lengths": np.array([int(episode["l"]) for episode in model.ep_info_buffer], dtype=np.int64),
+        "recent_successes": np.array(model.ep_success_buffer, dtype=bool),
+    }
+    if normalizer is not None:
+        arrays["discounted_returns"] = normalizer.returns.copy()
+        arrays["original_observation"] = np.array(model._last_original_obs)
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is not None:
+        filled = buffer.buffer_size if buffer.full else buffer.pos
+        arrays["buffer/place"] = np.array([buffer.pos, buffer.full], dtype=np.int64)
+        arrays |= {f"buffer/{field}": getattr(buffer, field)[:filled].copy() for field in BUFFER_FIELDS}
+    return arrays
+
+
+def _restore_loop(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
+    arrays = {name: tensor.numpy() for name, tensor in checkpoint.part("loop/").items()}
+    env, monitor, normalizer = model.get_env(), _monitor(model), model.get_vec_normalize_env()
+    assert env is not None
+    rows = env.num_envs
+    fits: dict[str, tuple[int, ...]] = {"observation": (rows, *(env.observation_space.shape or ()))}
+    fits |= dict.fromkeys(("episode_starts", "episode_returns", "episode_lengths"), (rows,))
+    if normalizer is not None:
+        fits |= {"discounted_returns": (rows,), "original_observation": fits["observation"]}
+    for name, shape in fits.items():
+        if arrays[name].shape != shape:
+            raise ValueError(f"loop/{name} has shape {arrays[name].shape}, not {shape}")
+    model._last_obs, model._last_episode_starts = arrays["observation"], arrays["episode_starts"]
+    monitor.episode_returns, monitor.episode_lengths = arrays["episode_returns"], arrays["episode_lengths"]
+    if normalizer is not None:
+        normalizer.returns = arrays["discounted_returns"]
+        model._last_original_obs = arrays["original_observation"]
+    recent = zip(arrays["recent_returns"], arrays["recent_lengths"], strict=True)
+    window = model._stats_window_size
+    model.ep_info_buffer = deque(({"r": r, "l": length} for r, length in recent), maxlen=window)
+    model.ep_success_buffer = deque(arrays["recent_successes"].tolist(), maxlen=window)
+    buffer = getattr(model, "replay_buffer", None)
+    if buffer is not None:
+        pos, full = (int(number) for number in arrays["buffer/place"])
+        filled = buffer.buffer_size if full else pos
+        if not 0 <= pos < buffer.buffer_size:
+            raise ValueError(f"the replay buffer ends at {pos} of {buffer.buffer_size}")
+        for field in BUFFER_FIELDS:
+            getattr(buffer, field)[:filled] = arrays[f"buffer/{field}"]
+        buffer.pos, buffer.full = pos, bool(full)
+
+
+def _monitor(model: BaseAlgorithm) -> VecMonitor:
+    env: Any = model.get_env()
+    while not isinstance(env, VecMonitor):
+        assert isinstance(env, VecEnvWrapper), "training wraps its environment in a VecMonitor"
+        env = env.venv
+    return env
+
+
+# Random generators that SB3 draws from
+
+
+def _generator_tensors() -> Tensors:
+    name, keys, place, has_gauss, gauss = np.random.get_state(legacy=True)
+    assert name == "MT19937"
+    _, words, spare = random.getstate()
+    return {
+        "torch": torch.get_rng_state(),
+        "numpy_keys": torch.tensor(np.asarray(keys, dtype=np.int64)),
+        "numpy_place": torch.tensor([place, has_gauss]),
+        "numpy_gauss": torch.tensor(gauss, dtype=torch.float64),
+        "python_words": torch.tensor(words, dtype=torch.int64),
+        "python_gauss": torch.tensor([] if spare is None else [spare], dtype=torch.float64),
+    }
+
+
+def _restore_generators(tensors: Tensors) -> None:
+    torch.set_rng_state(tensors["torch"])
+    place, has_gauss = tensors["numpy_place"].tolist()
+    if not 0 <= place <= 624:  # numpy itself does not look, and would read beyond its 624 words
+        raise ValueError(f"generator/numpy_place is {place}")
+    keys = tensors["numpy_keys"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, place, has_gauss, tensors["numpy_gauss"].item()))
+    spare = tensors["python_gauss"].tolist()
+    random.setstate((3, tuple(tensors["python_words"].tolist()), spare[0] if spare else None))
 
 
 def _layout(env: BatchedEnv) -> dict[str, int]:

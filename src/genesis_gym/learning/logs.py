@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.runs import PROGRESS_FILE, TENSORBOARD_FOLDER
 
 
-def make_logger(folder: Path, config: TrainConfig, wandb_project: str | None = None) -> Logger:
-    """Make the logger of a run; a resumed run's CSV goes on where it stopped.
+def make_logger(folder: Path, config: TrainConfig, timesteps: int = 0, wandb_project: str | None = None) -> Logger:
+    """Make the logger of a run; a resumed run's CSV goes on where its checkpoint is.
 
     Args:
         folder: The run folder.
         config: The run's config.
+        timesteps: Environment steps at which training goes on; what the CSV has beyond is dropped.
         wandb_project: Project of Weights & Biases to log to, too; None for none.
 
     Returns:
@@ -28,7 +29,7 @@ def make_logger(folder: Path, config: TrainConfig, wandb_project: str | None = N
         MissingDependencyError: `wandb_project` is given and the package is not installed.
     """
     formats: list[KVWriter] = [
-        ContinuedCSV(folder / PROGRESS_FILE),
+        ContinuedCSV(folder / PROGRESS_FILE, timesteps),
         TensorBoardOutputFormat(str(folder / TENSORBOARD_FOLDER)),
     ]
     if wandb_project is not None:
@@ -39,12 +40,23 @@ def make_logger(folder: Path, config: TrainConfig, wandb_project: str | None = N
 class ContinuedCSV(CSVOutputFormat):
     """SB3's CSV log, without its habit of emptying a file that is there."""
 
-    def __init__(self, path: Path) -> None:
-        earlier = path.read_text() if path.is_file() else ""
+    def __init__(self, path: Path, timesteps: int) -> None:
+        header, *rows = path.read_text().splitlines() if path.is_file() else [""]
         super().__init__(str(path))
-        if earlier:
-            self.keys = next(csv.reader(earlier.splitlines()))
-            self.file.write(earlier)
+        if header:
+            self.keys = header.split(",")
+            kept = [
+                row for row in rows if _timesteps(dict(zip(self.keys, row.split(","), strict=False))) <= timesteps
+            ]
+            self.file.write("\n".join([header, *kept]) + "\n")
+
+
+def _timesteps(row: dict[str, str]) -> float:
+    """Environment steps of a row; infinitely many for one that was torn by a kill."""
+    try:
+        return float(row["time/total_timesteps"])
+    except (KeyError, ValueError):
+        return math.inf
 
 
 class WandbOutput(KVWriter):

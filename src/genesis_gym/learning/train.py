@@ -10,8 +10,14 @@ from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
-from genesis_gym.learning.callbacks import Checkpoints, PeriodicEvaluation, ThresholdReached, TrainingLog
-from genesis_gym.learning.checkpoint import carry_over, resume, save_checkpoint
+from genesis_gym.learning.callbacks import (
+    Checkpoints,
+    PeriodicEvaluation,
+    ThresholdReached,
+    TrainingLog,
+    stopping_in_order,
+)
+from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult
 from genesis_gym.learning.logs import make_logger
@@ -43,7 +49,8 @@ def train(
 ) -> Act:
     """Train what a config describes and write the run folder.
 
-    A folder that holds a checkpoint of an interrupted run is gone on with.
+    A folder that holds the checkpoint of an interrupted run is gone on with: on the CPU of the same machine, bit
+    for bit as if it had never been interrupted.
 
     Args:
         config: The config.
@@ -61,32 +68,29 @@ def train(
     Raises:
         RunFolderError: A checkpoint cannot be read or does not fit.
         MissingDependencyError: `wandb_project` is given and the package is not installed.
+        KeyboardInterrupt: SIGINT or SIGTERM stopped training; the checkpoint is written then.
     """
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
     # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
     episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
-    vec_env = VecMonitor(GenesisSb3VecEnv(env), str(episodes), info_keywords=("is_success",))
-    vec_env.seed(config.seed)
-    model = make_model(config, vec_env, env.device)
+    rows = GenesisSb3VecEnv(env)
+    vec_env = VecMonitor(rows, str(episodes), info_keywords=("is_success",))
+    model = make_model(config, vec_env, env.device)  # seeds it
+    evaluation = PeriodicEvaluation(config, env, folder, show_evaluation)
+    checkpoints = Checkpoints(evaluation, env, folder)
     if (folder / CHECKPOINT_FILE).is_file():
-        vec_env.reset()  # takes the seed, which the checkpoint then moves on from
-        resume(folder, model, env)
+        evaluation.best = resume(read_checkpoint(folder), model, env)
+        rows._reset_seeds()  # they were for a beginning
     elif begin_with is not None:
-        carry_over(begin_with, model, env)
+        carry_over(read_checkpoint(begin_with), model, env)
 
-    logger = make_logger(folder, config, wandb_project)
+    logger = make_logger(folder, config, model.num_timesteps, wandb_project)
     model.set_logger(logger)
-    all_callbacks = [
-        PeriodicEvaluation(config, env, folder, show_evaluation),
-        Checkpoints(config.timesteps, env, folder),
-        TrainingLog(),
-        *callbacks,
-    ]
     try:
-        if model.num_timesteps < config.timesteps:
+        with stopping_in_order(checkpoints):
             model.learn(
                 config.timesteps - model.num_timesteps,
-                callback=all_callbacks,
+                callback=[evaluation, checkpoints, TrainingLog(), *callbacks],
                 # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
                 log_interval=1 if config.algorithm == "PPO" else config.num_envs,
                 reset_num_timesteps=False,
@@ -97,7 +101,7 @@ def train(
         logger.close()
         if vec_env.results_writer is not None:
             vec_env.results_writer.close()
-    save_checkpoint(model, env, folder)
+    save_checkpoint(model, env, folder, evaluation.best)
     save_policy(model, folder / POLICY_FILE)
     save_sb3_archives(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))

@@ -131,6 +131,40 @@ class Simulation:
         """
         self.scene.reset(envs_idx=rows)
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """Everything that the next steps of the solver depend on.
+
+        Integers are left out, which only index and count: the solver finds them anew. So a state from a stranger
+        holds nothing that could lead the solver astray in memory. The sorted ends of the bounding boxes go with
+        the integers that belong to them.
+
+        Returns:
+            Name → float or bool tensor.
+        """
+        arrays = {name: torch.as_tensor(value) for name, value in self._solver_record()[1].items()}
+        return {
+            name: value
+            for name, value in arrays.items()
+            if (value.is_floating_point() or value.dtype == torch.bool) and "sort_buffer" not in name
+        }
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Args:
+            state: The tensors, from a scene built of the same parts and rows.
+        """
+        record, arrays = self._solver_record()
+        for name, value in state.items():
+            arrays[name] = value if isinstance(arrays[name], torch.Tensor) else value.cpu().numpy()
+        self.scene.sim.__setstate__(record)
+
+    def _solver_record(self) -> tuple[Any, dict[str, Any]]:
+        """Genesis's own record of its state, and the rigid solver's arrays in it."""
+        record = self.scene.sim.__getstate__()
+        (solver,) = record.solvers.values()
+        return record, solver.arrays
+
     def set_gravity(self, gravity: torch.Tensor) -> None:
         """Set the gravity of every row.
 

@@ -62,6 +62,19 @@ class RandomizedPhysics:
         self._late_actions = torch.where(rows[:, None], 0.0, self._late_actions)
         self._apply()
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint keeps; what was set in the simulator is in the simulator's own state."""
+        return {**{f"values/{name}": v for name, v in self.values.items()}, "late_actions": self._late_actions}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Args:
+            state: The tensors, of as many rows as this.
+        """
+        self._late_actions = state["late_actions"]
+        self.values = {name: state[f"values/{name}"] for name in self.values}
+
     def before_physics_step(self) -> None:
         """Push what is to be pushed during the next physics step."""
         if "wind" in self.values:
