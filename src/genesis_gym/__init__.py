@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import Reach, Task
+    from genesis_gym.tasks import Motor, Push, Reach, Task
+    from genesis_gym.variation.curriculum import Curriculum
+    from genesis_gym.variation.randomization import Randomization
 
 __version__ = "0.1.0"
 
@@ -30,16 +32,24 @@ _HOMES = {
     "GenesisVectorEnv": "genesis_gym.adapters.vector",
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
     "Task": "genesis_gym.tasks",
+    "Motor": "genesis_gym.tasks",
+    "Push": "genesis_gym.tasks",
     "Reach": "genesis_gym.tasks",
+    "Curriculum": "genesis_gym.variation.curriculum",
+    "Randomization": "genesis_gym.variation.randomization",
     "RobotSpec": "genesis_gym.robots",
 }
 
 __all__ = [
     "BatchedEnv",
+    "Curriculum",
     "GenesisGymError",
     "GenesisGymWrapper",
     "GenesisSb3VecEnv",
     "GenesisVectorEnv",
+    "Motor",
+    "Push",
+    "Randomization",
     "Reach",
     "ReachingEnv",
     "RobotSpec",

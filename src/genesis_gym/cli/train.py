@@ -52,8 +52,9 @@ class Train:
     timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
     set: Annotated[Pairs, arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
     reward_weights: Annotated[Pairs, arg(help="Weights of reward terms, such as progress=5 action=-0.001.")] = ()
-    randomize: Annotated[Pairs, arg(help="Ranges of the physics, such as payload=0,0.5 kp_scale=0.8,1.2.")] = ()
-    curriculum: Annotated[bool, arg(help="Begin easy; each row grows harder as it succeeds.")] = False
+    randomization: Annotated[Pairs, arg(help="Ranges of the physics, such as payload=0,0.5 wind=0,2.")] = ()
+    curriculum: Annotated[Pairs | None, arg(help="Begin easy; each row grows harder as it succeeds.")] = None
+    observation_parts: Annotated[Pairs, arg(help="Parts of the observation and their sizes, in order.")] = ()
     evaluate_every: Annotated[int | None, arg(help="Steps between evaluations; the best policy is kept.")] = None
     stop_at_success: Annotated[float | None, arg(help="Success rate of an evaluation that ends training.")] = None
     stop_at_reward: Annotated[float | None, arg(help="Mean return of an evaluation that ends training.")] = None
@@ -99,8 +100,9 @@ class Train:
             "timesteps": self.timesteps,
             "hyperparameters": parse_pairs("--set", self.set),
             "reward_weights": parse_pairs("--reward-weights", self.reward_weights),
-            "randomization": parse_pairs("--randomize", self.randomize),
-            "curriculum": {} if self.curriculum else None,
+            "randomization": parse_pairs("--randomization", self.randomization),
+            "curriculum": None if self.curriculum is None else parse_pairs("--curriculum", self.curriculum),
+            "observation_parts": parse_pairs("--observation-parts", self.observation_parts) or None,
             "evaluate_every": self.evaluate_every,
             "stop_at_success": self.stop_at_success,
             "stop_at_reward": self.stop_at_reward,

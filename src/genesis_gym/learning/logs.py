@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +40,14 @@ class ContinuedCSV(CSVOutputFormat):
     """SB3's CSV log, without its habit of emptying a file that is there."""
 
     def __init__(self, path: Path, timesteps: int) -> None:
-        header, *rows = path.read_text().splitlines() if path.is_file() else [""]
+        # A kill may have torn the last line; it is the only one without an end.
+        header, *rows = path.read_text().split("\n")[:-1] or [""] if path.is_file() else [""]
         super().__init__(str(path))
         if header:
             self.keys = header.split(",")
-            kept = [
-                row for row in rows if _timesteps(dict(zip(self.keys, row.split(","), strict=False))) <= timesteps
-            ]
+            place = self.keys.index("time/total_timesteps")
+            kept = [row for row in rows if float(row.split(",")[place]) <= timesteps]
             self.file.write("\n".join([header, *kept]) + "\n")
-
-
-def _timesteps(row: dict[str, str]) -> float:
-    """Environment steps of a row; infinitely many for one that was torn by a kill."""
-    try:
-        return float(row["time/total_timesteps"])
-    except (KeyError, ValueError):
-        return math.inf
 
 
 class WandbOutput(KVWriter):

@@ -99,7 +99,7 @@ def run_pipeline(
         raise
     lap("build")
     try:
-        facts = describe_run(env)
+        facts = describe_run(env, begin_with)
         write_json(folder / RUN_FILE, facts.model_dump())
         with TrainingProgress(console, config) as progress:
             act = train(

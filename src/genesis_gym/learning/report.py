@@ -80,6 +80,7 @@ class RunFacts(BaseModel):
         system: The operating system in words.
         versions: Package → version.
         max_episode_steps: Control steps after which its episodes are truncated, if any.
+        begin_with: Run folder whose policy it began with, if any.
         seconds: Phase → wall-clock seconds, in order; empty until the run has ended.
     """
 
@@ -90,14 +91,16 @@ class RunFacts(BaseModel):
     system: str
     versions: dict[str, str]
     max_episode_steps: PositiveInt | None
+    begin_with: str | None = None
     seconds: dict[str, NonNegativeFloat] = {}
 
 
-def describe_run(env: BatchedEnv) -> RunFacts:
+def describe_run(env: BatchedEnv, begin_with: Path | None = None) -> RunFacts:
     """Gather the facts of a run that begins now.
 
     Args:
         env: What it trains on.
+        begin_with: Run folder whose policy it begins with, if any.
 
     Returns:
         The facts, without the times.
@@ -108,16 +111,18 @@ def describe_run(env: BatchedEnv) -> RunFacts:
         system=platform.platform(),
         versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         max_episode_steps=env.max_episode_steps,
+        begin_with=None if begin_with is None else str(begin_with),
     )
 
 
-def command_of(config: TrainConfig) -> str:
+def command_of(config: TrainConfig, begin_with: str | None = None) -> str:
     """Write the command line that trains what a config describes.
 
     Options that the preset or a default gives anyway are left out, except those that name the run.
 
     Args:
         config: The config.
+        begin_with: Run folder that it began with, if any.
 
     Returns:
         One line for a POSIX shell.
@@ -133,13 +138,13 @@ def command_of(config: TrainConfig) -> str:
         if name == "hyperparameters":
             option = "--set"
         if isinstance(value, BaseModel):
-            value = _changes(value, usual)
-        if isinstance(value, bool):
-            words.append(option if value else f"--no-{name.replace('_', '-')}")
-        elif isinstance(value, Mapping):
+            value = _changes(value, usual or type(value)())
+        if isinstance(value, Mapping):
             words += [option, *(f"{key}={_word(entry)}" for key, entry in value.items())]
         else:
             words += [option, _word(value)]
+    if begin_with is not None:
+        words += ["--begin-with", begin_with]
     return shlex.join(words)
 
 
@@ -198,7 +203,7 @@ def write_report(folder: Path) -> Path:
         no_video=no_video,
         settings=_settings(config),
         hyperparameters=_hyperparameters(config),
-        command=command_of(config),
+        command=command_of(config, facts.begin_with if facts else None),
     )
     write_whole(folder / REPORT_FILE, lambda path: path.write_text(page, encoding="utf-8"))
     return folder / REPORT_FILE

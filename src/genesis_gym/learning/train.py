@@ -70,6 +70,8 @@ def train(
         MissingDependencyError: `wandb_project` is given and the package is not installed.
         KeyboardInterrupt: SIGINT or SIGTERM stopped training; the checkpoint is written then.
     """
+    for torn in folder.glob(".*.partial.*"):
+        torn.unlink()  # a killed process was writing it
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
     # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
     episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"

@@ -1,0 +1,78 @@
+"""Kill -9 at random moments: the run goes on, and ends as if nothing had happened.
+
+Two kills by default; KILLS=30 makes it the rig whose figures are in docs/reliability.md.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+KILLS = int(os.environ.get("KILLS", "2"))
+
+#: Trains eight rows with a checkpoint before every rollout, so that many a kill falls into the writing of one.
+PROGRAM = """
+import sys
+from pathlib import Path
+from genesis_gym.core.make import make_core
+from genesis_gym.learning import callbacks
+from genesis_gym.learning.config import make_config
+from genesis_gym.learning.train import train
+
+callbacks.CHECKPOINT_SECONDS = 0.0
+config = make_config(
+    num_envs=8,
+    timesteps=int(sys.argv[2]),
+    hyperparameters={"n_steps": 8, "batch_size": 64},
+    curriculum={"window": 1},
+    randomization={"wind": [0, 5], "observation_noise": [0, 0.05]},
+)
+env = make_core(config.env, config.num_envs, backend="cpu", **config.training_env())
+print("ready", flush=True)
+train(config, env, Path(sys.argv[1]))
+env.close()
+"""
+
+
+def start(folder: Path, timesteps: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", PROGRAM, str(folder), str(timesteps)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    assert line == "ready\n", process.communicate()[1]
+    return process
+
+
+def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
+    timesteps = 2_000 * (KILLS + 1)
+    through, killed = tmp_path / "through", tmp_path / "killed"
+    through.mkdir()
+    killed.mkdir()
+    process = start(through, timesteps)
+    begin = time.monotonic()
+    assert process.wait() == 0, process.communicate()[1]
+    seconds = time.monotonic() - begin
+
+    moments = random.Random(0)
+    torn, survived = 0, 0
+    for _ in range(KILLS):
+        process = start(killed, timesteps)
+        time.sleep(moments.uniform(0.0, 1.2 * seconds / (KILLS + 1)))
+        process.send_signal(signal.SIGKILL)
+        survived += process.wait() == -signal.SIGKILL
+        torn += bool(list(killed.glob(".*.partial.*")))
+        process.communicate()
+    assert survived >= KILLS - 1, "the run must not have ended before the kills did"
+    assert not (killed / "policy.safetensors").exists() or survived < KILLS
+    process = start(killed, timesteps)
+    assert process.wait() == 0, process.communicate()[1]
+
+    for name in ("checkpoint.safetensors", "policy.safetensors"):
+        assert (killed / name).read_bytes() == (through / name).read_bytes(), name
+    assert not list(killed.glob(".*")), "nothing torn is left"
+    print(f"{survived} kills, {torn} of them while a file was being written")
