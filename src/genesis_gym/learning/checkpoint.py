@@ -7,18 +7,20 @@ in its random sequence. It holds neither a replay buffer nor the state of the sc
 from __future__ import annotations
 
 import json
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import ArgumentError, RunFolderError
+from genesis_gym.errors import ArgumentError, RunFolderError, shown
+from genesis_gym.learning.config import MAX_TIMESTEPS
+from genesis_gym.learning.files import MAX_CHECKPOINT, check_folder, read_tensors
 from genesis_gym.learning.runs import CHECKPOINT_FILE, write_whole
 
 Tensors = dict[str, torch.Tensor]
@@ -99,20 +101,25 @@ def resume(folder: Path, model: BaseAlgorithm, env: BatchedEnv) -> None:
 
 
 def _read(folder: Path) -> tuple[dict[str, Any], Tensors]:
+    check_folder(folder)
     path = folder / CHECKPOINT_FILE
-    if not path.is_file():
+    if not path.exists():
         raise RunFolderError(f"{folder} has no {CHECKPOINT_FILE} to go on from")
+    metadata, tensors = read_tensors(path, MAX_CHECKPOINT)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise RunFolderError(f"{path} cannot be read: {name} holds numbers that are not finite")
     try:
-        with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {}).get("description", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no iterator)
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        description = json.loads(metadata.get("description", "null"))
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from error
     kinds = {"algorithm": str, "timesteps": int, "observation": dict, "action_dim": int}
     if not isinstance(description, dict) or any(
         not isinstance(description.get(name), kind) for name, kind in kinds.items()
     ):
         raise RunFolderError(f"{path} cannot be read: its description is damaged")
+    if not 0 <= description["timesteps"] <= 2 * MAX_TIMESTEPS:
+        raise RunFolderError(f"{path} cannot be read: timesteps={shown(description['timesteps'])} is not allowed")
     return description, tensors
 
 
@@ -147,6 +154,7 @@ def _restore_model(folder: Path, tensors: Tensors, model: BaseAlgorithm) -> None
                 for name, tensor in own.items():
                     index, _, field = name.partition("/")
                     entries.setdefault(int(index), {})[field] = tensor
+                _check_optimizer(attrgetter(part)(model), entries)
                 state["state"] = entries
             else:
                 parameters[part] = own
@@ -158,6 +166,20 @@ def _restore_model(folder: Path, tensors: Tensors, model: BaseAlgorithm) -> None
     except (KeyError, RuntimeError, ValueError) as error:
         reason = str(error).strip().splitlines()[-1].strip()
         raise RunFolderError(f"{folder / CHECKPOINT_FILE} does not fit the model: {reason}") from error
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, entries: dict[int, Tensors]) -> None:
+    """Refuse a state that torch would take and then stumble over in a step; those of SB3's models are Adam's."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, entry in entries.items():
+        if not 0 <= index < len(parameters):
+            raise ValueError(f"its optimiser has a parameter {shown(index)} of {len(parameters)}")
+        shapes = {name: tensor.shape for name, tensor in entry.items()}
+        shape = parameters[index].shape
+        if shapes != {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"its optimiser does not fit parameter {index}")
+        if bool(entry["step"] < 0) or bool((entry["exp_avg_sq"] < 0).any()):
+            raise ValueError(f"its optimiser has negative numbers for parameter {index}")
 
 
 def _restore_statistics(statistics: RunningMeanStd, tensors: Tensors, name: str) -> None:

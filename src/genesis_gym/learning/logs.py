@@ -10,7 +10,11 @@ from stable_baselines3.common.logger import CSVOutputFormat, KVWriter, Logger, T
 
 from genesis_gym.errors import MissingDependencyError
 from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.files import read_file
 from genesis_gym.learning.runs import PROGRESS_FILE, TENSORBOARD_FOLDER
+
+#: Largest log that a resumed run goes on with, bytes.
+MAX_EARLIER = 1_000_000_000
 
 
 def make_logger(folder: Path, config: TrainConfig, wandb_project: str | None = None) -> Logger:
@@ -40,10 +44,10 @@ class ContinuedCSV(CSVOutputFormat):
     """SB3's CSV log, without its habit of emptying a file that is there."""
 
     def __init__(self, path: Path) -> None:
-        earlier = path.read_text() if path.is_file() else ""
+        earlier = read_file(path, MAX_EARLIER).decode(errors="replace") if path.exists() else ""
         super().__init__(str(path))
         if earlier:
-            self.keys = next(csv.reader(earlier.splitlines()))
+            self.keys = next(csv.reader(earlier.splitlines()), [])
             self.file.write(earlier)
 
 

@@ -13,13 +13,13 @@ from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
-from genesis_gym.errors import GenesisGymError
+from genesis_gym.errors import GenesisGymError, WriteError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
 from genesis_gym.learning.policy import Act
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.report import describe_run, draw_pictures, write_report
-from genesis_gym.learning.runs import EVALUATION_FILE, RUN_FILE, VIDEO_FILE, write_json
+from genesis_gym.learning.runs import CHECKPOINT_FILE, EVALUATION_FILE, RUN_FILE, VIDEO_FILE, write_json
 from genesis_gym.learning.train import train
 from genesis_gym.runtime import describe_device, start
 
@@ -120,6 +120,12 @@ def run_pipeline(
         if video:
             _film(env, act, folder, console)
         lap("pictures")
+    except OSError as error:
+        hint = ""
+        if (folder / CHECKPOINT_FILE).is_file():
+            hint = f"; its last checkpoint is whole: make room and type genesis-gym train --resume {folder}"
+        reason = str(error) if isinstance(error, WriteError) else error.strerror or error
+        raise WriteError(f"the run {folder} stopped: {reason}{hint}") from error
     finally:
         env.close()
     write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": seconds}).model_dump())

@@ -14,6 +14,7 @@ from genesis_gym.learning.callbacks import Checkpoints, PeriodicEvaluation, Thre
 from genesis_gym.learning.checkpoint import carry_over, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult
+from genesis_gym.learning.files import check_folder
 from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.policy import (
     Act,
@@ -62,13 +63,14 @@ def train(
         RunFolderError: A checkpoint cannot be read or does not fit.
         MissingDependencyError: `wandb_project` is given and the package is not installed.
     """
+    check_folder(folder)
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
     # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
     episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
     vec_env = VecMonitor(GenesisSb3VecEnv(env), str(episodes), info_keywords=("is_success",))
     vec_env.seed(config.seed)
     model = make_model(config, vec_env, env.device)
-    if (folder / CHECKPOINT_FILE).is_file():
+    if (folder / CHECKPOINT_FILE).exists():
         vec_env.reset()  # takes the seed, which the checkpoint then moves on from
         resume(folder, model, env)
     elif begin_with is not None:
