@@ -162,7 +162,7 @@ def read_yaml(path: Path) -> Any:
     except RunFolderError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: no such date, too long a number
-        raise RunFolderError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise RunFolderError(f"{path} cannot be read: it is no YAML: {' '.join(str(error).split())}") from error
 
 
 def read_tensors(path: Path, limit: int) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
