@@ -138,7 +138,7 @@ def test_what_is_damaged_is_said(full, monkeypatch) -> None:
 
 def test_whatever_the_files_hold_appears_escaped(full) -> None:
     config = json.loads((full / "config.json").read_text())
-    (full / "config.json").write_text(json.dumps({**config, "env": HOSTILE, "preset": HOSTILE}))
+    (full / "config.json").write_text(json.dumps({**config, "preset": HOSTILE, "reward_weights": {HOSTILE: 1.0}}))
     facts = FACTS.model_copy(update={"device": HOSTILE, "versions": {HOSTILE: HOSTILE}, "seconds": {HOSTILE: 1}})
     (full / "run.json").write_text(facts.model_dump_json())
     hostile = HOSTILE.replace('"', "")

@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning import callbacks
+from genesis_gym.learning import callbacks, pipeline
 from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume
 from genesis_gym.learning.config import change_config, make_config
 from genesis_gym.learning.evaluate import evaluate_policy, evaluate_run
@@ -344,7 +344,7 @@ def test_policy_optimiser_and_normaliser_carry_over(tmp_path, core) -> None:
     ("change", "named"),
     [
         ({"algorithm": "SAC"}, "was trained by PPO, not by SAC"),
-        ({"hyperparameters": {"net_arch": (32, 32)}}, "does not fit the run: size mismatch"),
+        ({"hyperparameters": {"net_arch": (32, 32)}}, "does not fit the run: its optimiser does not fit"),
     ],
 )
 def test_what_does_not_match_is_refused(tmp_path, core, change: dict, named: str) -> None:
@@ -399,8 +399,6 @@ PLAN = {
 
 def test_stages_carry_over_and_resume(tmp_path, monkeypatch) -> None:
     """The second stage is interrupted before its first checkpoint; the first is not trained again."""
-    from genesis_gym.learning import pipeline
-
     plan_file = tmp_path / "plan.yaml"
     plan_file.write_text(yaml.safe_dump(PLAN))
     folder = tmp_path / "run"
@@ -458,6 +456,30 @@ def test_stages_of_other_observations_are_refused(tmp_path, core) -> None:
     text = str(error.value)
     assert "only there: joint_error=7; only here: target=3, to_target=3" in text
     assert "declare one common observation for both (observation_parts)" in text
+
+
+def test_stages_that_do_not_match_are_refused_before_the_first_is_trained(tmp_path) -> None:
+    plan = parse_plan({"stages": [{"env": "Genesis/FrankaMotor-v0"}, {"env": "Genesis/FrankaReach-v0"}]})
+    with pytest.raises(RunFolderError) as error:
+        next(run_stages(plan, tmp_path, Console(quiet=True)))
+    assert "stage 1 has another observation than stage 2 (only there: joint_error=7; only here:" in str(
+        error.value
+    )
+    assert [path.name for path in tmp_path.iterdir()] == [PLAN_FILE]
+
+
+def test_what_is_refused_leaves_nothing_behind(tmp_path, core) -> None:
+    before, folder = tmp_path / "before", tmp_path / "new"
+    before.mkdir()
+    folder.mkdir()
+    train(short_config(timesteps=128), core, before)
+    with pytest.raises(RunFolderError, match="was trained by PPO, not by SAC"):
+        train(short_config("SAC"), core, folder, begin_with=before)
+    assert list(folder.iterdir()) == []
+    config = short_config("SAC", reward_weights={"distanse": 1.0})
+    with pytest.raises(ArgumentError, match="did you mean 'distance'"):
+        pipeline.run_pipeline(config, folder, Console(quiet=True))
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(

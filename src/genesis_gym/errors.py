@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import reprlib
 from collections.abc import Iterable
 from numbers import Integral, Real
 
@@ -11,7 +12,12 @@ import gymnasium
 
 
 class GenesisGymError(Exception):
-    """Base of every error raised on purpose by genesis-gym."""
+    """Base of every error raised on purpose by genesis-gym; its message is one line, whatever it quotes."""
+
+    def __str__(self) -> str:
+        """The message; what a terminal could take for a command is escaped."""
+        text = super().__str__()
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class ArgumentError(GenesisGymError, ValueError):
@@ -38,6 +44,32 @@ class RunFolderError(GenesisGymError, ValueError):
     """A run folder cannot be read or created."""
 
 
+class WriteError(GenesisGymError, OSError):
+    """A file cannot be written: the disk is full, or its folder may not be written to."""
+
+
+#: Bounded in length and depth: what is quoted may come from a file that was made to be long.
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 100
+_short.maxlist = _short.maxtuple = _short.maxdict = 20
+_short.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """How an error quotes a value.
+
+    Args:
+        value: Anything.
+
+    Returns:
+        Its `repr`, shortened where it is long.
+    """
+    try:
+        return _short.repr(value)
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "a huge integer"
+
+
 def check_choice(name: str, given: object, allowed: Iterable[str]) -> None:
     """Refuse a value that is not one of the allowed names.
 
@@ -52,9 +84,9 @@ def check_choice(name: str, given: object, allowed: Iterable[str]) -> None:
     names = list(allowed)
     if given in names:
         return
-    near = difflib.get_close_matches(str(given), names, n=1)
+    near = difflib.get_close_matches(given[:100] if isinstance(given, str) else shown(given), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ArgumentError(f"{name}={given!r} is not known{hint}; allowed: {', '.join(map(repr, names))}")
+    raise ArgumentError(f"{name}={shown(given)} is not known{hint}; allowed: {', '.join(map(repr, names))}")
 
 
 def check_positive_int(name: str, given: object) -> None:
@@ -68,7 +100,7 @@ def check_positive_int(name: str, given: object) -> None:
         ArgumentError: `given` is no integer or is below 1.
     """
     if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
-        raise ArgumentError(f"{name}={given!r} is not allowed; it must be an integer of at least 1")
+        raise ArgumentError(f"{name}={shown(given)} is not allowed; it must be an integer of at least 1")
 
 
 def is_number(given: object) -> bool:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+import sys
 
 import gymnasium
 from gymnasium.envs.registration import EnvSpec
 
-from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.errors import ArgumentError, check_choice, shown
 
 #: Environment id → name of its task in `genesis_gym.tasks.TASKS`.
 ENVIRONMENTS = {
@@ -36,8 +36,12 @@ def register_environments() -> None:
 def find_spec(env_id: str) -> EnvSpec:
     """Look up an environment of this package or of a package that registers tasks for it.
 
+    A module prefix is never imported here: ids come from files too, and a file from a stranger must not choose
+    what code runs. Whoever wants the module imports it first.
+
     Args:
-        env_id: An id in Gymnasium's registry, optionally with a module prefix as in `"my_package:My/Env-v0"`.
+        env_id: An id in Gymnasium's registry, optionally with the prefix of the module that registers it, as in
+            `"my_package:My/Env-v0"`.
 
     Returns:
         Its registration; `spec.kwargs["task"]` is the task.
@@ -45,15 +49,21 @@ def find_spec(env_id: str) -> EnvSpec:
     Raises:
         ArgumentError: The id is unknown, or its environment has no task of this package.
     """
+    if not isinstance(env_id, str):
+        raise ArgumentError(f"env={shown(env_id)} is not allowed; it must be the id of an environment")
     module, _, name = env_id.rpartition(":")
+    if module and name not in gymnasium.registry:
+        if module in sys.modules:
+            raise ArgumentError(f"env={shown(env_id)} cannot be made: {module} registers no {shown(name)}")
+        raise ArgumentError(
+            f"env={shown(env_id)} is registered by the module {shown(module)}, which is not imported, since an id "
+            f"may come from a file: if you trust the module, add --import {module[:100]} (in Python: import it)"
+        )
     try:
-        if module:
-            import_module(module)
         spec = gymnasium.spec(name)
-    except (gymnasium.error.Error, ImportError) as error:
-        if not module:
-            check_choice("env", env_id, ENVIRONMENTS)
-        raise ArgumentError(f"env={env_id!r} cannot be made: {error}") from error
+    except gymnasium.error.Error as error:
+        check_choice("env", env_id, ENVIRONMENTS)
+        raise ArgumentError(f"env={shown(env_id)} cannot be made: {error}") from error
     if "task" not in spec.kwargs:
-        raise ArgumentError(f"env={env_id!r} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}")
+        raise ArgumentError(f"env={shown(env_id)} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}")
     return spec

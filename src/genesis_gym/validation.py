@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.errors import ArgumentError, check_choice, shown
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,7 +29,7 @@ def validate(model: type[Model], name: str, given: object) -> Model:
     if isinstance(given, model):
         return given
     if not isinstance(given, Mapping):
-        raise ArgumentError(f"{name}={given!r} is not allowed; it must be a mapping or a {model.__name__}")
+        raise ArgumentError(f"{name}={shown(given)} is not allowed; it must be a mapping or a {model.__name__}")
     for field in given:
         check_choice(name, field, model.model_fields)
     try:
@@ -42,5 +42,6 @@ def _describe(error: ValidationError) -> str:
     """Tell the first thing that is wrong, in one line."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
-    where = ".".join(str(part) for part in first["loc"])
-    return f"{where}={first['input']!r} is not allowed: {message[:1].lower()}{message[1:]}"
+    message = f"{message[:1].lower()}{message[1:]}"
+    where = ".".join(str(part)[:100] for part in first["loc"])
+    return f"{where}={shown(first['input'])} is not allowed: {message}" if where else message

@@ -10,7 +10,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from genesis_gym.cli.options import Best, Device, print_table
+from genesis_gym.cli.options import Best, Device, Imports, import_modules, print_table
 from genesis_gym.errors import ArgumentError, check_choice
 
 
@@ -23,6 +23,7 @@ class Evaluate:
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     best: Best = False
     device: Device = "auto"
+    imports: Imports = ()
     plot: Annotated[Path | None, arg(help="Draw the evaluation into this file, a .png, .svg or .pdf.")] = None
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
@@ -35,6 +36,7 @@ class Evaluate:
 
         from genesis_gym.learning.evaluate import EVALUATION_SEED, describe, evaluate_run
 
+        import_modules(self.imports)
         seed = EVALUATION_SEED if self.seed is None else self.seed
         result = evaluate_run(self.folder, self.episodes, seed, self.device, best=self.best)
         if self.plot is not None:

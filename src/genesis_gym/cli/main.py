@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from typing import Annotated
@@ -30,6 +31,9 @@ Command = (
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]
 )
 
+#: What the system says of a disk or a folder that cannot be written to.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
+
 #: A flag has no second name `--no-…`: each is off unless it is given.
 OPTIONS = (tyro.conf.FlagCreatePairsOff,)
 
@@ -46,12 +50,17 @@ def main(arguments: list[str] | None = None) -> int:
     command = tyro.cli(
         Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments, config=OPTIONS
     )
-    console = Console(stderr=True, highlight=False, quiet=getattr(command, "quiet", False))
+    console = Console(stderr=True, highlight=False, markup=False, quiet=getattr(command, "quiet", False))
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
         return int(command.run(console))
     except GenesisGymError as error:
+        print(f"genesis-gym: error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, or a place that may not be written to
+        if error.errno not in DISK_ERRORS:
+            raise
         print(f"genesis-gym: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

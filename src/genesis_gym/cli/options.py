@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 from rich.console import Console
 from rich.table import Table
-from tyro.conf import arg
+from rich.text import Text
+from tyro.conf import UseAppendAction, arg
 
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS
@@ -21,7 +24,30 @@ Out = Annotated[
 Seed = Annotated[int, arg(help="Seed of the policy and of row 0; row i has seed + i.")]
 Best = Annotated[bool, arg(help="Take the best policy of the evaluations during training, not the last.")]
 Pairs = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")]
+Imports = Annotated[
+    tuple[str, ...],
+    UseAppendAction,
+    arg(name="import", metavar="MODULE", help="Import a module that registers environments; files never do."),
+]
 Quiet = Annotated[bool, arg(help="Show the result and nothing else.")]
+
+
+def import_modules(modules: Iterable[str], env: str | None = None) -> None:
+    """Import what the user has named on the command line, the only way by which a module gets imported.
+
+    Args:
+        modules: Modules that register environments.
+        env: An id that the user has typed; the module before its colon is imported, too.
+
+    Raises:
+        ArgumentError: A module cannot be imported.
+    """
+    prefix = (env or "").rpartition(":")[0]
+    for module in [*modules, *([prefix] if prefix else [])]:
+        try:
+            import_module(module)
+        except (ImportError, TypeError, ValueError) as error:  # TypeError, ValueError: no name of a module
+            raise ArgumentError(f"the module {module!r} cannot be imported: {error}") from error
 
 
 def parse_pairs(option: str, words: tuple[str, ...]) -> dict[str, Any]:
@@ -69,5 +95,6 @@ def print_table(figures: dict[str, object]) -> None:
     """
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in figures.items():
-        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        text = f"{value:.4g}" if isinstance(value, float) else str(value)
+        table.add_row(Text(name.replace("_", " ")), Text(text))  # never read as markup
     Console(highlight=False).print(table)

@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from genesis_gym.cli.options import Best, Device, Quiet
+from genesis_gym.cli.options import Best, Device, Imports, Quiet, import_modules
 from genesis_gym.errors import MissingDependencyError, check_choice
 
 
@@ -27,6 +27,7 @@ class Play:
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     best: Best = False
     device: Device = "auto"
+    imports: Imports = ()
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
@@ -37,6 +38,7 @@ class Play:
         from genesis_gym.runtime.system import has_display
 
         check_choice("device", self.device, BACKENDS)
+        import_modules(self.imports)
         episodes = self.rows if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed
         path = None

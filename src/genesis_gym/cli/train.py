@@ -13,8 +13,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 from rich.console import Console
 from tyro.conf import arg
 
-from genesis_gym.cli.options import DEFAULT_ENV, Device, Out, Pairs, Quiet, Seed, parse_pairs, print_table
+from genesis_gym.cli.options import (
+    DEFAULT_ENV,
+    Device,
+    Imports,
+    Out,
+    Pairs,
+    Quiet,
+    Seed,
+    import_modules,
+    parse_pairs,
+    print_table,
+)
 from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.registration import find_spec
 
 if TYPE_CHECKING:
     from genesis_gym.learning.config import TrainConfig
@@ -65,16 +77,21 @@ class Train:
     out: Out = None
     device: Device = "auto"
     video: Annotated[bool, arg(help="Film the trained policy.")] = False
+    imports: Imports = ()
     wandb: Annotated[str | None, arg(help="Project of Weights & Biases to log to, too.")] = None
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
         """Do it."""
+        from genesis_gym.learning.files import check_folder
         from genesis_gym.learning.runs import new_run_folder, read_config
         from genesis_gym.learning.stages import PLAN_FILE, read_plan, run_stages
 
         self._refuse_contradictions()
         check_device(self.device)
+        import_modules(self.imports, self.env)
+        if self.resume is not None:
+            check_folder(self.resume)
         options: dict[str, Any] = {"backend": self.device, "video": self.video, "wandb_project": self.wandb}
         if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
             plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
@@ -84,8 +101,11 @@ class Train:
                     _print_report(report)
             return 0
         if self.resume is not None:
-            return _train(read_config(self.resume), self.resume, console, **options)
+            config = read_config(self.resume)
+            find_spec(config.env)
+            return _train(config, self.resume, console, **options)
         config = self._config()
+        find_spec(config.env)
         stem = f"{config.env.rpartition('/')[2]}-{config.algorithm}".lower()
         folder = new_run_folder(self.out, stem)
         return _train(config, folder, console, begin_with=self.begin_with, **options)
@@ -117,7 +137,7 @@ class Train:
         """Refuse options that another one leaves without effect."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         given = {name for name, default in defaults.items() if getattr(self, name) != default}
-        everywhere = {"device", "video", "wandb", "quiet"}
+        everywhere = {"device", "video", "wandb", "quiet", "imports"}
         for option, idle in (
             ("resume", given - everywhere - {"resume"}),
             ("stages", given - everywhere - {"stages", "out"}),

@@ -10,7 +10,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import arg
 
-from genesis_gym.cli.options import DEFAULT_ENV, Device, Quiet, print_table
+from genesis_gym.cli.options import DEFAULT_ENV, Device, Imports, Quiet, import_modules, print_table
 from genesis_gym.errors import MissingDependencyError, check_choice, check_positive_int
 
 
@@ -48,6 +48,7 @@ class Tune:
         arg(help="Study folder; one with the same settings goes on. Default: a fresh one below runs/."),
     ] = None
     device: Device = "auto"
+    imports: Imports = ()
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
@@ -60,6 +61,7 @@ class Tune:
         from genesis_gym.runtime import BACKENDS
 
         check_choice("device", self.device, BACKENDS)
+        import_modules(self.imports, self.env)
         algorithm = self.algorithm.upper()
         config = make_tune_config(
             self.env,

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 import random
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +19,14 @@ import numpy as np
 import safetensors.torch
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import ArgumentError, RunFolderError
+from genesis_gym.errors import ArgumentError, RunFolderError, shown
+from genesis_gym.learning.config import MAX_TIMESTEPS
+from genesis_gym.learning.files import MAX_CHECKPOINT, check_folder, read_tensors
 from genesis_gym.learning.runs import CHECKPOINT_FILE, write_whole
 
 Tensors = dict[str, torch.Tensor]
@@ -70,7 +73,7 @@ def save_checkpoint(model: BaseAlgorithm, env: BatchedEnv, folder: Path, best: t
         "updates": model._n_updates,
         "episodes": model._episode_num,
         "best": list(best),
-        "observation": _layout(env),
+        "observation": layout_of(env),
         "action_dim": env.action_dim,
         "action_generator": model.action_space.np_random.bit_generator.state,
     }
@@ -93,15 +96,20 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises:
         RunFolderError: There is none, or it cannot be read.
     """
+    check_folder(folder)
     path = folder / CHECKPOINT_FILE
-    if not path.is_file():
+    if not path.exists():
         raise RunFolderError(f"{folder} has no {CHECKPOINT_FILE} to go on from")
+    metadata, tensors = read_tensors(path, MAX_CHECKPOINT)
+    for name, tensor in tensors.items():
+        if name.startswith("environment/"):
+            continue  # the solver's limits are infinite, and what is not finite in a row is a fault of that row
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise RunFolderError(f"{path} cannot be read: {name} holds numbers that are not finite")
     try:
-        with safe_open(path, framework="pt") as file:
-            description = json.loads((file.metadata() or {}).get("description", "null"))
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (no iterator)
-    except (OSError, SafetensorError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+        description = json.loads(metadata.get("description", "null"))
+    except (ValueError, RecursionError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from error
     kinds = {
         "algorithm": str,
         "timesteps": int,
@@ -116,6 +124,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         not isinstance(description.get(name), kind) for name, kind in kinds.items()
     ):
         raise RunFolderError(f"{path} cannot be read: its description is damaged")
+    if not 0 <= description["timesteps"] <= 2 * MAX_TIMESTEPS:
+        raise RunFolderError(f"{path} cannot be read: timesteps={shown(description['timesteps'])} is not allowed")
     return Checkpoint(folder, description, tensors)
 
 
@@ -180,17 +190,37 @@ def _check_fit(checkpoint: Checkpoint, model: BaseAlgorithm, env: BatchedEnv) ->
         raise RunFolderError(f"{folder} was trained by {description['algorithm']}, not by {algorithm}")
     if (actions := description["action_dim"]) != env.action_dim:
         raise RunFolderError(f"{folder} has actions of {actions} numbers, this environment of {env.action_dim}")
-    theirs, ours = description["observation"], _layout(env)
-    if list(theirs.items()) != list(ours.items()):
-        only_theirs = _parts({name: size for name, size in theirs.items() if ours.get(name) != size})
-        only_ours = _parts({name: size for name, size in ours.items() if theirs.get(name) != size})
-        difference = f"only there: {only_theirs}; only here: {only_ours}"
-        if only_theirs == only_ours:
-            difference = f"there the order is {_parts(theirs)}; here it is {_parts(ours)}"
-        raise RunFolderError(
-            f"{folder} has another observation than this environment ({difference}); "
-            "declare one common observation for both (observation_parts)"
-        )
+    check_match(str(folder), description["observation"], "this environment", layout_of(env))
+
+
+def check_match(there: str, theirs: Mapping[str, int], here: str, ours: Mapping[str, int]) -> None:
+    """Refuse two different observations, with the difference spelled out.
+
+    Args:
+        there: Where the policy comes from.
+        theirs: The parts of the observation there and their sizes, in order.
+        here: Where it is to go on.
+        ours: The parts here.
+
+    Raises:
+        RunFolderError: They differ.
+    """
+    if list(theirs.items()) == list(ours.items()):
+        return
+    only_theirs = _parts({name: size for name, size in theirs.items() if ours.get(name) != size})
+    only_ours = _parts({name: size for name, size in ours.items() if theirs.get(name) != size})
+    difference = f"only there: {only_theirs}; only here: {only_ours}"
+    if only_theirs == only_ours:
+        difference = f"there the order is {_parts(theirs)}; here it is {_parts(ours)}"
+    raise RunFolderError(
+        f"{there} has another observation than {here} ({difference}); "
+        "declare one common observation for both (observation_parts)"
+    )
+
+
+def layout_of(env: BatchedEnv) -> dict[str, int]:
+    """The parts of an environment's observation and their sizes, in order."""
+    return {name: place.stop - place.start for name, place in env.observation_layout.items()}
 
 
 # What a model has learned
@@ -221,6 +251,7 @@ def _restore_model(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
             for name, tensor in own.items():
                 index, _, field = name.partition("/")
                 entries.setdefault(int(index), {})[field] = tensor
+            _check_optimizer(attrgetter(part)(model), entries)
             state["state"] = entries
         else:
             parameters[part] = own
@@ -232,6 +263,20 @@ def _restore_model(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
         if mean.shape != np.shape(statistics.mean) or var.shape != np.shape(statistics.var):
             raise ValueError(f"{name} has shape {mean.shape}, not {np.shape(statistics.mean)}")
         statistics.mean, statistics.var, statistics.count = mean, var, count.item()
+
+
+def _check_optimizer(optimizer: torch.optim.Optimizer, entries: dict[int, Tensors]) -> None:
+    """Refuse a state that torch would take and then stumble over in a step; those of SB3's models are Adam's."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for index, entry in entries.items():
+        if not 0 <= index < len(parameters):
+            raise ValueError(f"its optimiser has a parameter {shown(index)} of {len(parameters)}")
+        shapes = {name: tensor.shape for name, tensor in entry.items()}
+        shape = parameters[index].shape
+        if shapes != {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}:
+            raise ValueError(f"its optimiser does not fit parameter {index}")
+        if bool(entry["step"] < 0) or bool((entry["exp_avg_sq"] < 0).any()):
+            raise ValueError(f"its optimiser has negative numbers for parameter {index}")
 
 
 def _statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
@@ -339,9 +384,5 @@ def _restore_generators(tensors: Tensors) -> None:
     random.setstate((3, tuple(tensors["python_words"].tolist()), spare[0] if spare else None))
 
 
-def _layout(env: BatchedEnv) -> dict[str, int]:
-    return {name: place.stop - place.start for name, place in env.observation_layout.items()}
-
-
-def _parts(layout: dict[str, int]) -> str:
+def _parts(layout: Mapping[str, int]) -> str:
     return ", ".join(f"{name}={size}" for name, size in layout.items()) or "nothing"

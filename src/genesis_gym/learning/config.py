@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from genesis_gym.errors import ArgumentError, check_choice, check_positive_int
+from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, shown
 from genesis_gym.learning.presets import (
     PRESETS,
     Hyperparameters,
@@ -22,6 +22,24 @@ from genesis_gym.variation.randomization import Randomization
 
 #: Written into every run folder; another number means another layout of `config.json`.
 CONFIG_VERSION = 2
+
+#: Bounds on what takes memory in proportion: a config may come from a stranger.
+MAX_ROWS = 2**17
+MAX_TIMESTEPS = 10**12
+MAX_ROLLOUT = 2**24
+MAX_OBSERVATION = 4096
+
+#: An id as Gymnasium writes them, with or without the module that registers it.
+ENV_ID = r"^([\w.]+:)?([\w:-]+/)?[\w.-]+$"
+
+Timesteps = Annotated[int, Field(ge=1, le=MAX_TIMESTEPS)]
+
+
+def _check_size(parts: dict[str, int]) -> dict[str, int]:
+    if len(parts) > MAX_OBSERVATION or sum(parts.values()) > MAX_OBSERVATION:
+        raise ValueError(f"an observation has at most {MAX_OBSERVATION} numbers")
+    return parts
+
 
 #: Fields that a change adds to instead of replacing them → what an error calls one of their entries.
 MERGED = {
@@ -61,20 +79,29 @@ class TrainConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     version: int = CONFIG_VERSION
-    env: str
+    env: str = Field(pattern=ENV_ID, max_length=200)
     algorithm: str
-    preset: str
+    preset: str = Field(max_length=200)
     seed: int = Field(ge=0, lt=2**32)
-    num_envs: PositiveInt
-    timesteps: PositiveInt
+    num_envs: int = Field(ge=1, le=MAX_ROWS)
+    timesteps: Timesteps
     hyperparameters: PPOHyperparameters | SACHyperparameters | TD3Hyperparameters
     reward_weights: dict[str, float] = {}
     randomization: Randomization = Randomization()
     curriculum: Curriculum | None = None
-    observation_parts: dict[str, PositiveInt] | None = None
-    evaluate_every: PositiveInt | None = None
+    observation_parts: Annotated[dict[str, PositiveInt], AfterValidator(_check_size)] | None = None
+    evaluate_every: Timesteps | None = None
     stop_at_success: float | None = Field(default=None, gt=0.0, le=1.0)
     stop_at_reward: float | None = None
+
+    @model_validator(mode="after")
+    def _check_rollout(self) -> TrainConfig:
+        steps = self.num_envs * getattr(self.hyperparameters, "n_steps", 1)
+        if steps > MAX_ROLLOUT:
+            raise ValueError(
+                f"a rollout of num_envs x n_steps = {steps} steps is too long; {MAX_ROLLOUT} are allowed"
+            )
+        return self
 
     def evaluation_env(self) -> dict[str, Any]:
         """Arguments of the environment for evaluation: full difficulty, all else as in training."""
@@ -137,11 +164,13 @@ def make_config(
         if value is not None:
             check_positive_int(name, value)
     if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed={seed!r} is not allowed; it must be an integer from 0 to 2**32 - 1")
+        raise ArgumentError(f"seed={shown(seed)} is not allowed; it must be an integer from 0 to 2**32 - 1")
     timesteps = timesteps or chosen.timesteps
     if evaluate_every is None and not (stop_at_success is None and stop_at_reward is None):
         evaluate_every = max(1, timesteps // 10)
     kind = type(chosen.hyperparameters)
+    if not isinstance(hyperparameters or {}, Mapping):
+        raise ArgumentError(f"hyperparameters={shown(hyperparameters)} is not allowed; it must be a mapping")
     given = chosen.hyperparameters.model_dump() | dict(hyperparameters or {})
     fields = {
         "env": env,
@@ -197,7 +226,7 @@ def parse_config(data: Any, source: str) -> TrainConfig:
         raise ArgumentError(f"{source} is no training config: it holds {type(data).__name__}, not an object")
     if data.get("version") != CONFIG_VERSION:
         raise ArgumentError(
-            f"{source} has version {data.get('version')!r}; this release reads version {CONFIG_VERSION}"
+            f"{source} has version {shown(data.get('version'))}; this release reads version {CONFIG_VERSION}"
         )
     check_choice(f"{source}: algorithm", data.get("algorithm"), HYPERPARAMETERS)
     kind = HYPERPARAMETERS[data["algorithm"]]

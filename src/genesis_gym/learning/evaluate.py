@@ -7,12 +7,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import NormalDist
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import FiniteFloat
+from pydantic import Field, FiniteFloat
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_positive_int
@@ -24,8 +24,13 @@ EVALUATION_SEED = 1_000_000
 #: Into how many regions each axis of the goals' space is divided.
 REGIONS = 4
 
-Counts = tuple[int, ...]
-Edges = tuple[float, ...]
+#: What `evaluation.json` may hold where it is drawn: no task comes near, and nothing overflows.
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Metres = Annotated[float, Field(ge=-1e6, le=1e6)]
+Distance = Annotated[float, Field(ge=0.0, le=1e6)]
+
+Counts = tuple[Count, ...]
+Edges = tuple[Metres, ...]
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,9 @@ class Episodes:
 
     success: tuple[bool, ...]
     reward: tuple[FiniteFloat, ...]
-    length: tuple[int, ...]
-    final_distance: tuple[FiniteFloat, ...] | None
-    goal: tuple[tuple[FiniteFloat, FiniteFloat, FiniteFloat], ...] | None
+    length: tuple[Count, ...]
+    final_distance: tuple[Distance, ...] | None
+    goal: tuple[tuple[Metres, Metres, Metres], ...] | None
 
     def __post_init__(self) -> None:
         columns = [column for column in vars(self).values() if column is not None]
@@ -91,6 +96,14 @@ class Regions:
     xy_successes: tuple[Counts, ...]
     z_episodes: Counts
     z_successes: Counts
+
+    def __post_init__(self) -> None:
+        x, y, z = (len(edges) - 1 for edges in (self.x_edges, self.y_edges, self.z_edges))
+        grids, layers = (self.xy_episodes, self.xy_successes), (self.z_episodes, self.z_successes)
+        if min(x, y, z) < 1 or any(len(grid) != x or any(len(column) != y for column in grid) for grid in grids):
+            raise ValueError("each region must have its borders and its counts")
+        if any(len(layer) != z for layer in layers):
+            raise ValueError("each layer must have its borders and its counts")
 
 
 @dataclass(frozen=True)
@@ -122,7 +135,7 @@ class EvaluationResult:
     std_episode_length: float
     mean_final_distance: float | None
     final_distance: Quantiles | None
-    tolerance: float | None
+    tolerance: Distance | None
     regions: Regions | None
     seed: int
     records: Episodes

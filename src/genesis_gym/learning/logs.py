@@ -7,9 +7,13 @@ from typing import Any
 
 from stable_baselines3.common.logger import CSVOutputFormat, KVWriter, Logger, TensorBoardOutputFormat
 
-from genesis_gym.errors import MissingDependencyError
+from genesis_gym.errors import MissingDependencyError, RunFolderError
 from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.files import read_file
 from genesis_gym.learning.runs import PROGRESS_FILE, TENSORBOARD_FOLDER
+
+#: Largest log that a resumed run goes on with, bytes.
+MAX_EARLIER = 1_000_000_000
 
 
 def make_logger(folder: Path, config: TrainConfig, timesteps: int = 0, wandb_project: str | None = None) -> Logger:
@@ -27,12 +31,10 @@ def make_logger(folder: Path, config: TrainConfig, timesteps: int = 0, wandb_pro
     Raises:
         MissingDependencyError: `wandb_project` is given and the package is not installed.
     """
-    formats: list[KVWriter] = [
-        ContinuedCSV(folder / PROGRESS_FILE, timesteps),
-        TensorBoardOutputFormat(str(folder / TENSORBOARD_FOLDER)),
-    ]
-    if wandb_project is not None:
-        formats.append(WandbOutput(wandb_project, config, folder))
+    # The one that may be missing comes first, before anything is written.
+    formats: list[KVWriter] = [] if wandb_project is None else [WandbOutput(wandb_project, config, folder)]
+    formats.append(ContinuedCSV(folder / PROGRESS_FILE, timesteps))
+    formats.append(TensorBoardOutputFormat(str(folder / TENSORBOARD_FOLDER)))
     return Logger(str(folder), formats)
 
 
@@ -40,13 +42,18 @@ class ContinuedCSV(CSVOutputFormat):
     """SB3's CSV log, without its habit of emptying a file that is there."""
 
     def __init__(self, path: Path, timesteps: int) -> None:
+        earlier = read_file(path, MAX_EARLIER).decode(errors="replace") if path.exists() else ""
         # A kill may have torn the last line; it is the only one without an end.
-        header, *rows = path.read_text().split("\n")[:-1] or [""] if path.is_file() else [""]
-        super().__init__(str(path))
-        if header:
-            self.keys = header.split(",")
-            place = self.keys.index("time/total_timesteps")
+        header, *rows = earlier.split("\n")[:-1] or [""]
+        try:
+            keys = header.split(",") if header else []
+            place = keys.index("time/total_timesteps") if keys else 0
             kept = [row for row in rows if float(row.split(",")[place]) <= timesteps]
+        except (ValueError, IndexError) as error:
+            raise RunFolderError(f"{path} cannot be gone on with: {error}") from error
+        super().__init__(str(path))
+        if keys:
+            self.keys = keys
             self.file.write("\n".join([header, *kept]) + "\n")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,20 @@ from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
-from genesis_gym.errors import GenesisGymError
+from genesis_gym.errors import GenesisGymError, WriteError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
 from genesis_gym.learning.policy import Act
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.report import describe_run, draw_pictures, write_report
-from genesis_gym.learning.runs import EVALUATION_FILE, RUN_FILE, VIDEO_FILE, write_json
+from genesis_gym.learning.runs import (
+    CHECKPOINT_FILE,
+    CONFIG_FILE,
+    EVALUATION_FILE,
+    RUN_FILE,
+    VIDEO_FILE,
+    write_json,
+)
 from genesis_gym.learning.train import train
 from genesis_gym.runtime import describe_device, start
 
@@ -94,8 +102,7 @@ def run_pipeline(
             arguments = config.training_env()
             env = make_core(config.env, config.num_envs, backend=backend, camera_rows=camera_rows, **arguments)
     except GenesisGymError:
-        if not any(folder.iterdir()):
-            folder.rmdir()  # nothing came of it
+        _forget(folder)
         raise
     lap("build")
     try:
@@ -120,11 +127,26 @@ def run_pipeline(
         if video:
             _film(env, act, folder, console)
         lap("pictures")
+    except OSError as error:
+        hint = ""
+        if (folder / CHECKPOINT_FILE).is_file():
+            hint = f"; its last checkpoint is whole: make room and type genesis-gym train --resume {folder}"
+        reason = str(error) if isinstance(error, WriteError) else error.strerror or error
+        raise WriteError(f"the run {folder} stopped: {reason}{hint}") from error
+    except GenesisGymError:
+        _forget(folder)
+        raise
     finally:
         env.close()
     write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": seconds}).model_dump())
     write_report(folder)
     return report
+
+
+def _forget(folder: Path) -> None:
+    """Remove the folder of a run whose training was refused before it began."""
+    if not (folder / CONFIG_FILE).exists():
+        shutil.rmtree(folder)
 
 
 def _film(env: BatchedEnv, act: Act, folder: Path, console: Console) -> None:

@@ -167,7 +167,8 @@ def _distances(
     scale, unit = (100.0, "cm") if distance.max() < 1 else (1.0, "m")
     reach = max(float(distance.max()), result.tolerance or 0.0) or 1.0
     width = reach / 25
-    if result.tolerance:  # a border of the bins is the border of success
+    # A border of the bins is the border of success, unless the bins were too many then.
+    if result.tolerance and result.tolerance > width / 8:
         width = result.tolerance / max(1, round(result.tolerance / width))
     edges = scale * np.arange(0.0, reach + 1.01 * width, width)
     _by_outcome(axes, theme, scale * distance, success, edges)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
@@ -22,6 +21,7 @@ from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import GenesisGymError, RunFolderError
 from genesis_gym.learning.config import TrainConfig
+from genesis_gym.learning.files import MAX_POLICY, read_tensors
 from genesis_gym.learning.runs import (
     BEST_POLICY_FILE,
     POLICY_FILE,
@@ -186,10 +186,7 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv, *, best: boo
     Raises:
         RunFolderError: The file is missing, damaged, or does not fit the config and the environment.
     """
-    path = folder / (BEST_POLICY_FILE if best else POLICY_FILE)
-    if not path.is_file():
-        reason = "no evaluation took place during its training" if best else "its training did not finish"
-        raise RunFolderError(f"{folder} has no {path.name}: {reason}")
+    path, tensors = _read_policy(folder, best)
     algorithm: Any = ALGORITHMS[config.algorithm]
     policy: BasePolicy = algorithm.policy_aliases["MlpPolicy"](
         observation_space(env),
@@ -197,16 +194,42 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv, *, best: boo
         lambda _: 0.0,
         **_policy_arguments(config.hyperparameters.model_dump()),
     )
-    try:
-        tensors = safetensors.torch.load_file(path)
-        names = [field.name for field in fields(ObservationNormalizer)]
-        normalizer = ObservationNormalizer(**{name: tensors.pop(f"normalizer.{name}") for name in names})
-        policy.load_state_dict({name.removeprefix("policy."): value for name, value in tensors.items()})
-        normalizer(torch.zeros(1, env.observation_dim))
-    except (OSError, SafetensorError, RuntimeError, KeyError) as error:
-        reason = str(error).strip().splitlines()[-1].strip()
-        raise RunFolderError(f"{path} cannot be loaded: {reason}") from error
+    dim = torch.zeros(env.observation_dim)
+    expected = {f"policy.{name}": value for name, value in policy.state_dict().items()}
+    expected |= {"normalizer.mean": dim, "normalizer.std": dim, "normalizer.clip": torch.tensor(0.0)}
+    _check_tensors(path, tensors, expected)
+    names = [field.name for field in fields(ObservationNormalizer)]
+    normalizer = ObservationNormalizer(**{name: tensors.pop(f"normalizer.{name}") for name in names})
+    if not bool((normalizer.std > 0).all() and normalizer.clip > 0):
+        raise RunFolderError(f"{path} cannot be loaded: normalizer.std and normalizer.clip must be above 0")
+    policy.load_state_dict({name.removeprefix("policy."): value for name, value in tensors.items()})
     return deterministic(policy.to(env.device), normalizer)
+
+
+def _read_policy(folder: Path, best: bool) -> tuple[Path, dict[str, torch.Tensor]]:
+    """The file of a run's policy, and what it holds."""
+    path = folder / (BEST_POLICY_FILE if best else POLICY_FILE)
+    if not path.exists():
+        reason = "no evaluation took place during its training" if best else "its training did not finish"
+        raise RunFolderError(f"{folder} has no {path.name}: {reason}")
+    _, tensors = read_tensors(path, MAX_POLICY)
+    return path, tensors
+
+
+def _check_tensors(path: Path, given: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    """Refuse tensors of other names, shapes or dtypes than expected, and numbers that are not finite."""
+    for name in expected.keys() ^ given.keys():
+        raise RunFolderError(f"{path} cannot be loaded: {name} is {'missing' if name in expected else 'unknown'}")
+    for name, tensor in given.items():
+        ours = expected[name]
+        if tensor.shape != ours.shape or tensor.dtype != ours.dtype:
+            raise RunFolderError(
+                f"{path} cannot be loaded: {name} is {tensor.dtype} {tuple(tensor.shape)}, "
+                f"not {ours.dtype} {tuple(ours.shape)}"
+            )
+        finite = torch.isfinite(tensor) if name != "normalizer.clip" else ~torch.isnan(tensor)
+        if not bool(finite.all()):
+            raise RunFolderError(f"{path} cannot be loaded: {name} holds numbers that are not finite")
 
 
 def open_run(
@@ -227,6 +250,7 @@ def open_run(
         RunFolderError: It is no run folder, or its files cannot be read.
     """
     config = read_config(folder)
+    _read_policy(folder, best)  # what is damaged is told before a scene is built
     env = make_core(config.env, num_envs, **config.evaluation_env(), **kwargs)
     try:
         return config, env, load_policy(folder, config, env, best=best)

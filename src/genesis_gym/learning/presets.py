@@ -9,8 +9,18 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, Strict
 
+#: Bounds on what takes memory and time in proportion: a config may come from a stranger.
+MAX_LAYERS = 8
+MAX_WIDTH = 2048
+MAX_COUNT = 2**20
+MAX_BUFFER = 10_000_000
+
+Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
+
 #: Widths of the hidden layers; JSON and the command line give a list.
-Layers = Annotated[tuple[PositiveInt, ...], Strict(False)]
+Layers = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=MAX_WIDTH)], ...], Strict(False), Field(max_length=MAX_LAYERS)
+]
 
 
 class Hyperparameters(BaseModel):
@@ -24,7 +34,7 @@ class Hyperparameters(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     learning_rate: PositiveFloat = 3e-4
-    batch_size: PositiveInt = 256
+    batch_size: Count = 256
     gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     net_arch: Layers = (64, 64)
     normalize_observation: bool = False
@@ -36,8 +46,8 @@ class Hyperparameters(BaseModel):
 class PPOHyperparameters(Hyperparameters):
     """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments."""
 
-    n_steps: PositiveInt = 2048
-    n_epochs: PositiveInt = 10
+    n_steps: Count = 2048
+    n_epochs: Count = 10
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     clip_range: PositiveFloat = 0.2
     ent_coef: float = Field(default=0.0, ge=0.0)
@@ -48,18 +58,18 @@ class PPOHyperparameters(Hyperparameters):
 class OffPolicyHyperparameters(Hyperparameters):
     """What SAC and TD3 share."""
 
-    buffer_size: PositiveInt = 100_000
-    learning_starts: int = Field(default=10_000, ge=0)
+    buffer_size: Annotated[int, Field(ge=1, le=MAX_BUFFER)] = 100_000
+    learning_starts: int = Field(default=10_000, ge=0, le=MAX_BUFFER)
     tau: float = Field(default=0.005, gt=0.0, le=1.0)
-    train_freq: PositiveInt = 1
-    gradient_steps: int = Field(default=1, ge=-1)
+    train_freq: Count = 1
+    gradient_steps: int = Field(default=1, ge=-1, le=MAX_COUNT)
 
 
 class SACHyperparameters(OffPolicyHyperparameters):
     """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments."""
 
     net_arch: Layers = (256, 256)
-    target_update_interval: PositiveInt = 1
+    target_update_interval: Count = 1
     target_entropy: Literal["auto"] | float = "auto"
 
 
@@ -70,7 +80,7 @@ class TD3Hyperparameters(OffPolicyHyperparameters):
     """
 
     net_arch: Layers = (400, 300)
-    policy_delay: PositiveInt = 2
+    policy_delay: Count = 2
     target_policy_noise: float = Field(default=0.2, ge=0.0)
     target_noise_clip: float = Field(default=0.5, ge=0.0)
     action_noise_std: float = Field(default=0.0, ge=0.0)

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import base64
 import csv
-import math
+import io
 import platform
 import shlex
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import jinja2
 import numpy as np
-from pydantic import BaseModel, ConfigDict, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, TypeAdapter, ValidationError
 
 from genesis_gym.core import BatchedEnv
+from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult, describe
+from genesis_gym.learning.files import MAX_EVALUATION, MAX_LOG, read_file
 from genesis_gym.learning.plots import (
     DARK,
     LIGHT,
@@ -71,6 +75,13 @@ GROUPS = {
 }
 
 
+#: How the columns of `progress.csv` begin that are drawn, and how much of them is: a log may come from a stranger.
+DRAWN = ("rollout/", *GROUPS.values())
+MAX_COLUMNS = 100
+MAX_POINTS = 5_000
+MAX_NUMBER = 1e30
+
+
 class RunFacts(BaseModel):
     """Where, when and on what a run ran; `run.json` of its folder.
 
@@ -90,7 +101,7 @@ class RunFacts(BaseModel):
     device: str
     system: str
     versions: dict[str, str]
-    max_episode_steps: PositiveInt | None
+    max_episode_steps: Annotated[int, Field(ge=1, le=10**9)] | None
     begin_with: str | None = None
     seconds: dict[str, NonNegativeFloat] = {}
 
@@ -260,10 +271,12 @@ def _hyperparameters(config: TrainConfig) -> list[dict[str, str]]:
 
 def _read(path: Path, kind: type[Kind]) -> tuple[Kind | None, str]:
     """Read and validate a JSON file; None and the reason if that cannot be done."""
-    if not path.is_file():
+    if not path.exists():
         return None, f"this folder has no {path.name}"
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes()), ""
+        return TypeAdapter(kind).validate_json(read_file(path, MAX_EVALUATION)), ""
+    except RunFolderError as error:
+        return None, _beside(path, error)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
@@ -273,14 +286,22 @@ def _read(path: Path, kind: type[Kind]) -> tuple[Kind | None, str]:
 def _read_video(folder: Path) -> tuple[str, str]:
     """The video as a data URI; empty, and the reason, if there is none to show."""
     path = folder / VIDEO_FILE
-    if not path.is_file():
+    if not path.exists():
         return "", f"this folder has no {VIDEO_FILE}"
-    if path.stat().st_size > VIDEO_BYTES:
+    if path.is_file() and path.stat().st_size > VIDEO_BYTES:
         return (
             "",
             f"{VIDEO_FILE} has {path.stat().st_size / 1e6:.0f} MB, too much for this page; it lies beside it",
         )
-    return _data_uri("video/mp4", path.read_bytes()), ""
+    try:
+        return _data_uri("video/mp4", read_file(path, VIDEO_BYTES)), ""
+    except RunFolderError as error:
+        return "", _beside(path, error)
+
+
+def _beside(path: Path, error: RunFolderError) -> str:
+    """What is wrong with a file, by its name alone: the page may travel."""
+    return str(error).replace(str(path), path.name)
 
 
 def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) -> tuple[dict[str, Series], str]:
@@ -290,23 +311,34 @@ def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) ->
     what is said of episodes (`rollout/…`) begins after that.
     """
     path = folder / PROGRESS_FILE
-    if not path.is_file():
+    if not path.exists():
         return {}, f"this folder has no {PROGRESS_FILE}"
+    points: dict[str, tuple[array[float], array[float]]] = {}
+    first = config.num_envs * ((facts and facts.max_episode_steps) or 0)
     try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            rows = list(csv.DictReader(file))
+        rows = csv.DictReader(io.StringIO(read_file(path, MAX_LOG).decode(errors="replace"), newline=""))
+        columns = [name for name in rows.fieldnames or () if name.startswith(DRAWN)]
+        if len(columns) > MAX_COLUMNS:
+            return {}, f"{PROGRESS_FILE} has {len(columns)} columns to draw; at most {MAX_COLUMNS} are drawn"
+        for row in rows:
+            step = _number(row.get("time/total_timesteps"))
+            for column in columns:
+                value = _number(row[column])
+                if step is not None and value is not None and not (column.startswith("rollout/") and step < first):
+                    steps, values = points.setdefault(column, (array("d"), array("d")))
+                    steps.append(step)
+                    values.append(value)
     except csv.Error as error:
         return {}, f"{PROGRESS_FILE} cannot be read: {error}"
-    points: dict[str, list[tuple[float, float]]] = {}
-    first = config.num_envs * ((facts and facts.max_episode_steps) or 0)
-    for row in rows:
-        step = _number(row.get("time/total_timesteps"))
-        for column, cell in row.items():
-            value = _number(cell)
-            if step is not None and value is not None and not (column.startswith("rollout/") and step < first):
-                points.setdefault(column, []).append((step, value))
-    progress = {column: tuple(np.array(pairs).T) for column, pairs in points.items()}
+    except RunFolderError as error:
+        return {}, _beside(path, error)
+    progress = {column: (_thinned(steps), _thinned(values)) for column, (steps, values) in points.items()}
     return progress, "" if progress else f"{PROGRESS_FILE} holds no figures"
+
+
+def _thinned(numbers: array[float]) -> NDArray[np.float64]:
+    """At most `MAX_POINTS` of the numbers, evenly, which is more than a curve shows."""
+    return np.array(numbers)[:: 1 + len(numbers) // MAX_POINTS]
 
 
 def _number(cell: Any) -> float | None:
@@ -314,7 +346,7 @@ def _number(cell: Any) -> float | None:
         number = float(cell)
     except (TypeError, ValueError):
         return None
-    return number if math.isfinite(number) else None
+    return number if abs(number) < MAX_NUMBER else None
 
 
 def _learning_panels(progress: Mapping[str, Series]) -> list[Panel]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from genesis_gym.errors import ArgumentError, RunFolderError
+from safetensors import SafetensorError
+
+from genesis_gym.errors import ArgumentError, RunFolderError, WriteError
 from genesis_gym.learning.config import TrainConfig, parse_config
+from genesis_gym.learning.files import check_folder, read_json
 
 CONFIG_FILE = "config.json"
 POLICY_FILE = "policy.safetensors"
@@ -62,13 +66,20 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
     Args:
         path: The file.
         write: Called with the temporary path, which keeps the suffix of `path`.
+
+    Raises:
+        WriteError: The disk is full, or the folder may not be written to; what was there is as it was.
     """
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    # A name that nobody can know before: a link of that name in a folder from a stranger would be written through.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.partial{path.suffix}")
     try:
         write(temporary)
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+    except (OSError, SafetensorError) as error:  # safetensors wraps the system's error into its own
+        reason = getattr(error, "strerror", None) or str(error)
+        raise WriteError(f"{path} cannot be written: {reason}") from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -95,8 +106,9 @@ def read_config(folder: Path) -> TrainConfig:
     Raises:
         RunFolderError: It is no run folder, or its config cannot be read.
     """
+    check_folder(folder)
     path = folder / CONFIG_FILE
-    if not path.is_file():
+    if not path.exists():
         raise RunFolderError(f"{folder} is no run folder: it has no {CONFIG_FILE}")
     return read_config_file(path)
 
@@ -114,7 +126,6 @@ def read_config_file(path: Path) -> TrainConfig:
         RunFolderError: It cannot be read.
     """
     try:
-        return parse_config(json.loads(path.read_text()), str(path))
-    except (OSError, ValueError, RecursionError) as error:
-        detail = str(error) if isinstance(error, ArgumentError) else f"{path} cannot be read: {error}"
-        raise RunFolderError(detail) from error
+        return parse_config(read_json(path), str(path))
+    except ArgumentError as error:
+        raise RunFolderError(str(error)) from error

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import optuna
-import yaml
 from pydantic import (
     BaseModel,
     ConfigDict,
@@ -20,8 +18,9 @@ from pydantic import (
     model_validator,
 )
 
-from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, shown
 from genesis_gym.learning.config import HYPERPARAMETERS, make_config
+from genesis_gym.learning.files import read_yaml
 
 
 class _Parameter(BaseModel):
@@ -36,9 +35,9 @@ class _Range(_Parameter):
     @model_validator(mode="after")
     def _check_bounds(self) -> _Range:
         if self.low > self.high:
-            raise ValueError(f"low={self.low!r} is above high={self.high!r}")
+            raise ValueError(f"low={shown(self.low)} is above high={shown(self.high)}")
         if self.log and self.low <= 0:
-            raise ValueError(f"low={self.low!r} has no logarithm; with log it must be above 0")
+            raise ValueError(f"low={shown(self.low)} has no logarithm; with log it must be above 0")
         if self.log and "step" in self.model_fields_set:
             raise ValueError("log and step exclude each other")
         return self
@@ -135,15 +134,6 @@ SPACES: dict[str, SearchSpace] = {
 }
 
 
-class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader, which also reads 1e-5 as the number that it is in YAML 1.2."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
-
-
 def read_space(path: Path, algorithm: str) -> SearchSpace:
     """Read a search space from a YAML file.
 
@@ -164,11 +154,9 @@ def read_space(path: Path, algorithm: str) -> SearchSpace:
         ArgumentError: The file cannot be read, or what it holds is no search space for the algorithm.
     """
     try:
-        data = yaml.load(path.read_text(), _Loader)
-    except OSError as error:
-        raise ArgumentError(f"--space {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise ArgumentError(f"--space {path} is no YAML: {' '.join(str(error).split())}") from error
+        data = read_yaml(path)
+    except RunFolderError as error:
+        raise ArgumentError(f"--space {error}") from error
     return parse_space(data, algorithm, str(path))
 
 
@@ -204,7 +192,7 @@ def _parse_parameter(entry: Any, source: str) -> Parameter:
     if isinstance(entry, Parameter):
         return entry
     if not isinstance(entry, Mapping):
-        raise ArgumentError(f"{source}={entry!r} is not allowed; write {{type: float, low: 0.1, high: 0.2}}")
+        raise ArgumentError(f"{source}={shown(entry)} is not allowed; write {{type: float, low: 0.1, high: 0.2}}")
     check_choice(f"{source}: type", entry.get("type"), PARAMETERS)
     kind = PARAMETERS[entry["type"]]
     for key in entry:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +25,15 @@ from rich.console import Console
 
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning.config import TrainConfig, make_config
+from genesis_gym.learning.files import check_folder, read_yaml
 from genesis_gym.learning.runs import CHECKPOINT_FILE, REPORT_FILE, write_whole
 
 if TYPE_CHECKING:
     from genesis_gym.learning.pipeline import Report
 
 PLAN_FILE = "stages.yaml"
+
+MAX_STAGES = 100
 
 Plan = list[TrainConfig]
 
@@ -47,10 +51,9 @@ def read_plan(path: Path) -> Plan:
         ArgumentError: It cannot be read, or an entry is not allowed; the stage is named.
     """
     try:
-        data = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ArgumentError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    return parse_plan(data, str(path))
+        return parse_plan(read_yaml(path), str(path))
+    except RunFolderError as error:
+        raise ArgumentError(str(error)) from error
 
 
 def parse_plan(data: Any, source: str = "plan") -> Plan:
@@ -69,6 +72,8 @@ def parse_plan(data: Any, source: str = "plan") -> Plan:
     stages = data.get("stages") if isinstance(data, dict) else None
     if not isinstance(stages, list) or not stages or not all(isinstance(stage, dict) for stage in stages):
         raise ArgumentError(f"{source} is no plan; it must be a mapping with a list 'stages' of mappings")
+    if len(stages) > MAX_STAGES:
+        raise ArgumentError(f"{source} has {len(stages)} stages; at most {MAX_STAGES} are allowed")
     common = {name: value for name, value in data.items() if name != "stages"}
     plan = []
     for number, stage in enumerate(stages, start=1):
@@ -107,12 +112,15 @@ def run_stages(
     Raises:
         RunFolderError: A stage does not fit the one before it; the difference is spelled out.
     """
+    check_folder(folder)
     _keep_plan(plan, folder)
+    _check_match(plan, backend)
     from genesis_gym.learning.pipeline import run_pipeline
 
     before: Path | None = None
     for number, config in enumerate(plan, start=1):
         stage = stage_folder(folder, number, config)
+        check_folder(stage)
         if (stage / REPORT_FILE).is_file():
             console.print(f"Stage {number} of {len(plan)}, {config.env}: finished already")
         else:
@@ -145,6 +153,24 @@ def stage_folder(folder: Path, number: int, config: TrainConfig) -> Path:
         Such as `folder/2-frankareach-v0`.
     """
     return folder / f"{number}-{config.env.rpartition('/')[2].lower()}"
+
+
+def _check_match(plan: Plan, backend: str) -> None:
+    """Refuse stages that do not match before the first is trained rather than after."""
+    if all(config.observation_parts == plan[0].observation_parts is not None for config in plan) or all(
+        (config.env, config.observation_parts) == (plan[0].env, plan[0].observation_parts) for config in plan
+    ):
+        return
+    from genesis_gym.core.make import make_core
+    from genesis_gym.learning.checkpoint import check_match, layout_of
+
+    layouts = []
+    for config in plan:
+        env = make_core(config.env, 1, backend=backend, **config.evaluation_env())
+        layouts.append(layout_of(env))
+        env.close()
+    for number, (before, after) in enumerate(pairwise(layouts), start=1):
+        check_match(f"stage {number}", before, f"stage {number + 1}", after)
 
 
 def _keep_plan(plan: Plan, folder: Path) -> None:

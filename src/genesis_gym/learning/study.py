@@ -9,10 +9,10 @@ that runs. A journal whose last line was torn cannot be read any more, and its l
 from __future__ import annotations
 
 import contextlib
-import json
+import sqlite3
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -26,8 +26,9 @@ from pydantic import BaseModel, ConfigDict, field_serializer
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, check_positive_int
-from genesis_gym.learning.config import TrainConfig, make_config
+from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, check_positive_int, is_number, shown
+from genesis_gym.learning.config import TrainConfig, make_config, parse_config
+from genesis_gym.learning.files import MAX_DATABASE, check_file, check_folder, read_json
 from genesis_gym.learning.runs import new_run_folder, write_json
 from genesis_gym.learning.search_space import SPACES, Parameter, SearchSpace, SpaceFunction, parse_space
 
@@ -223,6 +224,7 @@ def study_folder(out: Path | None, stem: str) -> Path:
                 raise
     if not out.is_dir():
         raise RunFolderError(f"--out {out} is no folder")
+    check_folder(out)
     # A leading dot: another process is writing the study file at this moment.
     if not (out / STUDY_FILE).is_file() and any(not path.name.startswith(".") for path in out.iterdir()):
         raise RunFolderError(f"--out {out} exists already and holds no study; name a study or a new folder")
@@ -250,28 +252,83 @@ def open_study(config: TuneConfig, folder: Path, storage: str | None = None) -> 
     path = folder / STUDY_FILE
     if not path.is_file():
         write_json(path, {**settings, "storage": "folder" if storage is None else "elsewhere"})
-    try:
-        written = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}") from error
+    written = read_json(path)
     place = written.pop("storage", None) if isinstance(written, dict) else None
     if place != ("folder" if storage is None else "elsewhere"):
         hint = "leave --storage out" if place == "folder" else "name its database by --storage"
-        raise RunFolderError(f"{folder} holds a study with its trials {place or 'nowhere'}; {hint}")
+        raise RunFolderError(
+            f"{folder} holds a study with its trials {place if isinstance(place, str) else 'nowhere'}; {hint}"
+        )
     _require_same(written, settings, str(folder))
 
-    study = optuna.create_study(
-        storage=database or _open_database(f"sqlite:///{quote(str((folder / DATABASE_FILE).resolve()))}"),
-        study_name=folder.resolve().name if storage else "study",
-        load_if_exists=True,
-        direction="maximize",
-        sampler=SeededSampler(config.seed),
-        pruner=optuna.pruners.MedianPruner(),
-    )
-    if not study.user_attrs:
-        study.set_user_attr("settings", settings)
-    _require_same(study.user_attrs.get("settings"), settings, f"study {study.study_name!r} of the database")
+    if storage is None:
+        _check_database(folder / DATABASE_FILE)
+    with _foreign_errors(folder):
+        study = optuna.create_study(
+            storage=database or _open_database(f"sqlite:///{quote(str((folder / DATABASE_FILE).resolve()))}"),
+            study_name=folder.resolve().name if storage else "study",
+            load_if_exists=True,
+            direction="maximize",
+            sampler=SeededSampler(config.seed),
+            pruner=optuna.pruners.MedianPruner(),
+        )
+        if not study.user_attrs:
+            study.set_user_attr("settings", settings)
+        given = study.user_attrs.get("settings")
+    _require_same(given, settings, f"study {study.study_name!r} of the database")
     return study
+
+
+def _check_database(path: Path) -> None:
+    """Refuse a database that does more than hold tables: a view may be a query without end."""
+    if not path.exists():
+        return
+    check_file(path, MAX_DATABASE)
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+            (others,) = database.execute(
+                "SELECT count(*) FROM sqlite_master "
+                "WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'"
+            ).fetchone()
+    except sqlite3.Error as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from error
+    if others:
+        raise RunFolderError(f"{path} is no study of this release: it holds views, triggers or virtual tables")
+
+
+def check_trials(study: optuna.Study, folder: Path) -> None:
+    """Refuse trials that do not hold what those of this release hold.
+
+    Args:
+        study: From `open_study`.
+        folder: Its folder.
+
+    Raises:
+        RunFolderError: A trial holds something else; it is named.
+    """
+    with _foreign_errors(folder):
+        for trial in study.get_trials(deepcopy=False):
+            values = trial.user_attrs
+            if not isinstance(trial.number, int):
+                raise TypeError("a trial has no number")
+            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
+                parse_config(values[CONFIG_ATTRIBUTE], f"trial {trial.number}")
+                if not isinstance(values[SEARCHED_ATTRIBUTE], dict):
+                    raise TypeError(f"{SEARCHED_ATTRIBUTE} is no mapping")
+            if trial.state is TrialState.COMPLETE and not is_number(trial.value):
+                raise TypeError(f"trial {trial.number} has no value")
+            if not isinstance(values.get(FAILURE_ATTRIBUTE, ""), str):
+                raise TypeError(f"{FAILURE_ATTRIBUTE} is no text")
+
+
+@contextlib.contextmanager
+def _foreign_errors(folder: Path) -> Iterator[None]:
+    """Turn what Optuna raises of tables that it did not write, which it does not foresee, into one line."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {one_line(error)}"
+        raise RunFolderError(f"the study of {folder} is damaged: {reason}") from error
 
 
 def _require_same(written: Any, settings: dict[str, Any], source: str) -> None:
@@ -280,7 +337,7 @@ def _require_same(written: Any, settings: dict[str, Any], source: str) -> None:
     for name, value in settings.items():
         if written[name] != value:
             raise RunFolderError(
-                f"{source} holds a study with {name}={written[name]!r}, not {value!r}; "
+                f"{source} holds a study with {name}={shown(written[name])}, not {shown(value)}; "
                 "repeat its settings or name a new folder by --out"
             )
 

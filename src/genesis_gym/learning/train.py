@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.monitor import ResultsWriter
 from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
@@ -20,6 +21,7 @@ from genesis_gym.learning.callbacks import (
 from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult
+from genesis_gym.learning.files import check_folder
 from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.policy import (
     Act,
@@ -70,24 +72,28 @@ def train(
         MissingDependencyError: `wandb_project` is given and the package is not installed.
         KeyboardInterrupt: SIGINT or SIGTERM stopped training; the checkpoint is written then.
     """
-    for torn in folder.glob(".*.partial.*"):
-        torn.unlink()  # a killed process was writing it
-    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-    # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
-    episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
+    check_folder(folder)
     rows = GenesisSb3VecEnv(env)
-    vec_env = VecMonitor(rows, str(episodes), info_keywords=("is_success",))
+    vec_env = VecMonitor(rows, info_keywords=("is_success",))
     model = make_model(config, vec_env, env.device)  # seeds it
     evaluation = PeriodicEvaluation(config, env, folder, show_evaluation)
     checkpoints = Checkpoints(evaluation, env, folder)
-    if (folder / CHECKPOINT_FILE).is_file():
+    if (folder / CHECKPOINT_FILE).exists():
         evaluation.best = resume(read_checkpoint(folder), model, env)
         rows._reset_seeds()  # they were for a beginning
     elif begin_with is not None:
         carry_over(read_checkpoint(begin_with), model, env)
 
+    # Nothing is written before this line: what does not fit leaves nothing behind.
     logger = make_logger(folder, config, model.num_timesteps, wandb_project)
     model.set_logger(logger)
+    for torn in folder.glob(".*.partial.*"):
+        torn.unlink()  # a killed process was writing it
+    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+    # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
+    episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
+    header: dict[str, float | str] = {"t_start": vec_env.t_start, "env_id": config.env}
+    vec_env.results_writer = ResultsWriter(str(episodes), header=header, extra_keys=vec_env.info_keywords)
     try:
         with stopping_in_order(checkpoints):
             model.learn(
@@ -101,8 +107,7 @@ def train(
         pass
     finally:
         logger.close()
-        if vec_env.results_writer is not None:
-            vec_env.results_writer.close()
+        vec_env.results_writer.close()
     save_checkpoint(model, env, folder, evaluation.best)
     save_policy(model, folder / POLICY_FILE)
     save_sb3_archives(model, folder)

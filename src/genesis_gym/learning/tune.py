@@ -43,6 +43,7 @@ from genesis_gym.learning.study import (
     SEARCHED_ATTRIBUTE,
     TrialFailedError,
     TuneConfig,
+    check_trials,
     is_counted,
     one_line,
     open_study,
@@ -133,6 +134,7 @@ def tune(
     with _quiet_optuna():
         try:
             study = open_study(config, folder, storage)
+            check_trials(study, folder)
             if sum(map(is_counted, study.get_trials(deepcopy=False))) < trials:
                 with _scene(config, env, backend, console) as scene:
                     _search(study, config, scene, folder, trials, console)

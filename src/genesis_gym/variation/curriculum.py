@@ -24,4 +24,4 @@ class Curriculum(BaseModel):
     initial: Share = 0.1
     step: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     threshold: Annotated[float, Field(gt=0.0, le=1.0)] | None = 0.75
-    window: Annotated[int, Field(ge=1)] = 4
+    window: Annotated[int, Field(ge=1, le=1_000_000)] = 4
