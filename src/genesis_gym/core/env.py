@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from genesis_gym.controllers import CONTROLLERS, make_controller
+from genesis_gym.core.arguments import check_parts, check_seeds, check_weights
 from genesis_gym.errors import (
     ActionError,
     ArgumentError,
@@ -21,7 +22,6 @@ from genesis_gym.errors import (
     NotResetError,
     check_choice,
     check_positive_int,
-    is_number,
 )
 from genesis_gym.robots import Robot, RobotSpec, find_robot
 from genesis_gym.runtime import RowRandom, Simulation
@@ -170,7 +170,7 @@ class BatchedEnv:
         self._levels = None if self._curriculum is None else RowDifficulty(self._curriculum, rows, self.device)
         self._random = RowRandom(rows, self.device)
         self._all_rows = torch.ones(rows, dtype=torch.bool, device=self.device)
-        self._random.seed(self._row_seeds(secrets.randbits(62)), self._all_rows)
+        self._seed_rows(secrets.randbits(62), self._all_rows)
         self._clock = torch.zeros(rows, dtype=torch.int64, device=self.device)
         self._faulty = torch.zeros(rows, dtype=torch.bool, device=self.device)
         self._fault_counts = torch.zeros(rows, dtype=torch.int64, device=self.device)
@@ -181,13 +181,13 @@ class BatchedEnv:
         evaluation = self.task.evaluate()
         terms = self.task.reward(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
         potentials = self.task.potential(evaluation)
-        self.reward_weights = self._weigh([*terms, *potentials], reward_weights or {})
+        self.reward_weights = check_weights(reward_weights or {}, [*terms, *potentials], self.task.reward_weights)
         self._shaped = any(self.reward_weights[name] for name in potentials)
         self._potential = potentials
         self._succeeded = torch.zeros_like(self._faulty)
 
         own = {name: part.shape[-1] for name, part in self.task.observation().items()}
-        self._parts = own if observation_parts is None else self._check_parts(observation_parts, own)
+        self._parts = check_parts(observation_parts, own)
         ends = torch.tensor([0, *self._parts.values()]).cumsum(0).tolist()
         self.observation_layout = {
             name: slice(start, end) for name, start, end in zip(self._parts, ends, ends[1:], strict=False)
@@ -239,7 +239,7 @@ class BatchedEnv:
         self._require_open("reset()")
         mask = self._all_rows if rows is None else self._row_mask(rows)
         if seed is not None:
-            self._random.seed(self._row_seeds(seed), mask & self._rows_with_seed(seed))
+            self._seed_rows(seed, mask)
         self._random.next_episode(mask)
 
         if self._levels is not None:
@@ -449,29 +449,6 @@ class BatchedEnv:
             self._potential = potential
         return {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}
 
-    def _weigh(self, names: Sequence[str], given: Mapping[str, float]) -> dict[str, float]:
-        for name, weight in given.items():
-            check_choice("reward_weights: term", name, names)
-            if not is_number(weight):
-                raise ArgumentError(
-                    f"reward_weights: {name}={weight!r} is not allowed; it must be a finite number"
-                )
-        weights = {**dict.fromkeys(names, 1.0), **self.task.reward_weights, **given}
-        return {name: float(weights[name]) for name in names}
-
-    @staticmethod
-    def _check_parts(parts: Mapping[str, int], own: dict[str, int]) -> dict[str, int]:
-        """The declared parts, which must hold all of the task's own in their sizes."""
-        for name, size in parts.items():
-            check_positive_int(f"observation_parts: {name}", size)
-        wrong = {name: size for name, size in own.items() if parts.get(name) != size}
-        if wrong:
-            missing = ", ".join(f"{name}={size}" for name, size in wrong.items())
-            raise ArgumentError(
-                f"observation_parts={dict(parts)} lacks parts of the task's observation: {missing}"
-            )
-        return dict(parts)
-
     def _metrics(
         self, evaluation: dict[str, torch.Tensor], reward_terms: dict[str, torch.Tensor]
     ) -> dict[str, torch.Tensor]:
@@ -516,20 +493,12 @@ class BatchedEnv:
             raise NotResetError("reset() of some rows was called before reset() of all; call reset() first")
         return self._pad(rows.to(self.device))
 
-    def _row_seeds(self, seed: int | Sequence[int | None]) -> torch.Tensor:
-        """One int64 for each row of the scene; 0 stands where the sequence has None."""
-        seeds = [seed + i for i in range(self.num_envs)] if isinstance(seed, int) else list(seed)
-        if len(seeds) != self.num_envs:
-            raise ArgumentError(f"seed has {len(seeds)} entries; it must have num_envs={self.num_envs}")
-        for s in seeds:
-            if s is not None and (not isinstance(s, int) or isinstance(s, bool) or not 0 <= s < 2**63):
-                raise ArgumentError(f"seed={s!r} is not allowed; it must be an integer from 0 to 2**63 - 1")
-        return self._pad(torch.tensor([s or 0 for s in seeds], dtype=torch.int64, device=self.device))
-
-    def _rows_with_seed(self, seed: int | Sequence[int | None]) -> torch.Tensor:
-        if isinstance(seed, int):
-            return self._all_rows
-        return self._pad(torch.tensor([s is not None for s in seed], device=self.device))
+    def _seed_rows(self, seed: int | Sequence[int | None], rows: torch.Tensor) -> None:
+        """Seed those of some rows that have a seed."""
+        seeds = check_seeds(seed, self.num_envs)
+        values = torch.tensor([s or 0 for s in seeds], dtype=torch.int64, device=self.device)
+        given = torch.tensor([s is not None for s in seeds], device=self.device)
+        self._random.seed(self._pad(values), rows & self._pad(given))
 
     def _pad(self, rows: torch.Tensor) -> torch.Tensor:
         """Repeat a single environment's row for the second row of its scene."""

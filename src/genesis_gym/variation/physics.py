@@ -74,6 +74,9 @@ class RandomizedPhysics:
         """
         self._late_actions = state["late_actions"]
         self.values = {name: state[f"values/{name}"] for name in self.values}
+        if "action_latency" in self.values:  # it indexes, and the state may come from a stranger
+            latest = float(len(self._late_actions) - 1)
+            self.values["action_latency"] = self.values["action_latency"].nan_to_num().clamp(0.0, latest)
 
     def before_physics_step(self) -> None:
         """Push what is to be pushed during the next physics step."""
