@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 import genesis_gym
 from conftest import random_actions
 from genesis_gym.errors import ArgumentError, NotResetError
+from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.variation.curriculum import Curriculum
 from genesis_gym.variation.levels import RowDifficulty
 from genesis_gym.variation.randomization import Randomization
@@ -204,6 +205,18 @@ def test_wrong_randomisation_is_named(wrong, named: str) -> None:
     with pytest.raises(ArgumentError) as error:
         genesis_gym.BatchedEnv(num_envs=2, randomization=wrong)
     assert named in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("env_id", ENVIRONMENTS)
+def test_every_environment_can_be_randomised_and_made_easier(env_id: str) -> None:
+    envs = gym.make_vec(env_id, num_envs=3, randomization=Randomization(**RANGES), curriculum={"initial": 0.3})
+    assert envs.core.robot.joint_low.shape == (7,)
+    envs.reset(seed=0)
+    for action in random_actions(5, 3, 7):
+        observation, _, _, _, infos = envs.step(action)
+    assert np.isfinite(observation).all() and not infos["fault"].any()
+    np.testing.assert_allclose(infos["difficulty"], 0.3)
+    envs.close()
 
 
 def test_the_single_environment_is_a_row_of_the_batch(make_core) -> None:

@@ -87,14 +87,14 @@ def train(
     # Nothing is written before this line: what does not fit leaves nothing behind.
     logger = make_logger(folder, config, model.num_timesteps, wandb_project)
     model.set_logger(logger)
-    for torn in folder.glob(".*.partial.*"):
-        torn.unlink()  # a killed process was writing it
-    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-    # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
-    episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
-    header: dict[str, float | str] = {"t_start": vec_env.t_start, "env_id": config.env}
-    vec_env.results_writer = ResultsWriter(str(episodes), header=header, extra_keys=vec_env.info_keywords)
     try:
+        for torn in folder.glob(".*.partial.*"):
+            torn.unlink()  # a killed process was writing it
+        write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+        # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
+        episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
+        header: dict[str, float | str] = {"t_start": vec_env.t_start, "env_id": config.env}
+        vec_env.results_writer = ResultsWriter(str(episodes), header=header, extra_keys=vec_env.info_keywords)
         with stopping_in_order(checkpoints):
             model.learn(
                 config.timesteps - model.num_timesteps,
@@ -107,7 +107,8 @@ def train(
         pass
     finally:
         logger.close()
-        vec_env.results_writer.close()
+        if vec_env.results_writer is not None:
+            vec_env.results_writer.close()
     save_checkpoint(model, env, folder, evaluation.best)
     save_policy(model, folder / POLICY_FILE)
     save_sb3_archives(model, folder)

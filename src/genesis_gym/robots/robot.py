@@ -79,7 +79,8 @@ class Robot:
         device = simulation.device
         self.dofs = self._dofs(spec.joints)
         self._gripper_dofs = self._dofs(spec.gripper_joints)
-        self.joint_low, self.joint_high = entity.get_dofs_limit(self.dofs)
+        low, high = entity.get_dofs_limit(self.dofs)
+        self.joint_low, self.joint_high = (low[0], high[0]) if low.ndim == 2 else (low, high)
         self.velocity_limits = torch.tensor(spec.velocity_limits, device=device)
         self.home = torch.tensor(spec.home, device=device)
         self._tool_offset = torch.tensor(spec.tool_offset, device=device)
