@@ -181,13 +181,18 @@ class BatchedEnv:
         evaluation = self.task.evaluate()
         terms = self.task.reward(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
         potentials = self.task.potential(evaluation)
-        self.reward_weights = check_weights(reward_weights or {}, [*terms, *potentials], self.task.reward_weights)
+        own = {name: part.shape[-1] for name, part in self.task.observation().items()}
+        try:
+            names = [*terms, *potentials]
+            self.reward_weights = check_weights(reward_weights or {}, names, self.task.reward_weights)
+            self._parts = check_parts(observation_parts, own)
+        except ArgumentError:
+            self.simulation.close()
+            raise
         self._shaped = any(self.reward_weights[name] for name in potentials)
         self._potential = potentials
         self._succeeded = torch.zeros_like(self._faulty)
 
-        own = {name: part.shape[-1] for name, part in self.task.observation().items()}
-        self._parts = check_parts(observation_parts, own)
         ends = torch.tensor([0, *self._parts.values()]).cumsum(0).tolist()
         self.observation_layout = {
             name: slice(start, end) for name, start, end in zip(self._parts, ends, ends[1:], strict=False)
