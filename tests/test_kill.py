@@ -15,9 +15,11 @@ from pathlib import Path
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
-#: Trains eight rows with a checkpoint before every rollout, so that many a kill falls into the writing of one.
+#: Trains eight rows with a checkpoint before every rollout, on a slow disk, so that many a kill falls into a write.
 PROGRAM = """
+import os
 import sys
+import time
 from pathlib import Path
 from genesis_gym.core.make import make_core
 from genesis_gym.learning import callbacks
@@ -25,6 +27,8 @@ from genesis_gym.learning.config import make_config
 from genesis_gym.learning.train import train
 
 callbacks.CHECKPOINT_SECONDS = 0.0
+flush = os.fsync
+os.fsync = lambda file: (time.sleep(0.03), flush(file))  # a slow disk
 config = make_config(
     num_envs=8,
     timesteps=int(sys.argv[2]),
@@ -49,7 +53,7 @@ def start(folder: Path, timesteps: int) -> subprocess.Popen[str]:
 
 
 def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
-    timesteps = 2_000 * (KILLS + 1)
+    timesteps = 1_000 * (KILLS + 1)
     through, killed = tmp_path / "through", tmp_path / "killed"
     through.mkdir()
     killed.mkdir()
