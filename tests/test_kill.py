@@ -15,7 +15,7 @@ from pathlib import Path
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
-#: Trains eight rows with a checkpoint before every rollout, on a slow disk, so that many a kill falls into a write.
+#: Trains eight rows with a checkpoint before every rollout on a slow disk, so that many a kill falls into a write.
 PROGRAM = """
 import os
 import sys
