@@ -67,7 +67,7 @@ def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
     def raw(i: int) -> None:
         if i % len(commands) == 0:
             scene.reset()
-            robot.hold_gripper_open()
+            robot.hold_gripper(1.0)
         robot.entity.control_dofs_position_velocity(*commands[i % len(commands)], robot.dofs)
         for _ in range(DECIMATION):
             scene.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,12 @@ def test_the_guides_commands(tmp_path) -> None:
     assert evaluate.returncode == 0 and "success rate" in evaluate.stdout
     helped = run("single_env_rl_demo.py", "--help")
     assert helped.returncode == 0 and "--seed" in helped.stdout
+
+
+def test_the_benchmark_runs(tmp_path, monkeypatch) -> None:
+    out = tmp_path / "rates.json"
+    words = ["--num-envs", "4", "--rounds", "1", "--seconds", "0.05", "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["step_rate.py", *words])
+    runpy.run_path(str(ROOT / "benchmarks" / "step_rate.py"), run_name="__main__")
+    (result,) = json.loads(out.read_text())["results"]
+    assert result["steps_per_second"].keys() == {"raw", "core", "make_vec", "sb3"}
