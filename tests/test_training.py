@@ -480,6 +480,11 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path, core) -> None:
     with pytest.raises(ArgumentError, match="did you mean 'distance'"):
         pipeline.run_pipeline(config, folder, Console(quiet=True))
     assert not folder.exists()
+    folder.mkdir()
+    (folder / "thesis.txt").write_text("years of work")
+    with pytest.raises(ArgumentError, match="did you mean 'distance'"):
+        pipeline.run_pipeline(config, folder, Console(quiet=True))
+    assert [path.name for path in folder.iterdir()] == ["thesis.txt"]
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from types import FrameType
 import numpy as np
 import psutil
 import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.learning.checkpoint import save_checkpoint
@@ -116,15 +116,21 @@ class PeriodicEvaluation(BaseCallback):
             reward is not None and result.mean_reward >= reward
         ):
             raise ThresholdReached  # a callback's own way to stop would first step and normalise once more
-        self._begin_new_episodes()
+        begin_new_episodes(self.model)
 
-    def _begin_new_episodes(self) -> None:
-        env = self.model.get_env()
-        assert env is not None
-        self.model._last_obs = env.reset()  # type: ignore[assignment]
-        self.model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
-        if isinstance(self.model, OffPolicyAlgorithm) and (normalizer := self.model.get_vec_normalize_env()):
-            self.model._last_original_obs = normalizer.get_original_obs()
+
+def begin_new_episodes(model: BaseAlgorithm) -> None:
+    """Reset the rows of a model in training, between two rollouts, after an evaluation has borrowed them.
+
+    Args:
+        model: The model.
+    """
+    env = model.get_env()
+    assert env is not None
+    model._last_obs = env.reset()  # type: ignore[assignment]
+    model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
+    if normalizer := model.get_vec_normalize_env():
+        model._last_original_obs = normalizer.get_original_obs()
 
 
 class Checkpoints(BaseCallback):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,9 +143,11 @@ def run_pipeline(
 
 
 def _forget(folder: Path) -> None:
-    """Remove the folder of a run whose training was refused before it began."""
+    """Remove what a run wrote whose training was refused before it began, and its folder if that is all."""
     if not (folder / CONFIG_FILE).exists():
-        shutil.rmtree(folder)
+        (folder / RUN_FILE).unlink(missing_ok=True)
+        if not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _film(env: BatchedEnv, act: Act, folder: Path, console: Console) -> None:

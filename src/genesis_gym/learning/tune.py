@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import optuna
 import torch
 from optuna.exceptions import OptunaError, StorageInternalError
@@ -31,6 +30,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, check_positive_int
+from genesis_gym.learning.callbacks import begin_new_episodes
 from genesis_gym.learning.config import TrainConfig, parse_config
 from genesis_gym.learning.evaluate import evaluate_policy
 from genesis_gym.learning.policy import ObservationNormalizer, deterministic
@@ -218,12 +218,8 @@ class _Pruning(BaseCallback):
     def _restart_rows(self, part: int) -> None:
         """Begin new episodes in the training's rows, with seeds that none of them has had."""
         vec_env: Any = self.model.env
-        normalize = self.model.get_vec_normalize_env()
         vec_env.seed(self._config.seed + part * vec_env.num_envs)
-        self.model._last_obs = vec_env.reset()
-        self.model._last_episode_starts = np.ones(vec_env.num_envs, dtype=bool)
-        if normalize is not None:
-            self.model._last_original_obs = normalize.get_original_obs()
+        begin_new_episodes(self.model)
 
 
 def _evaluate(model: BaseAlgorithm, config: TuneConfig, env: BatchedEnv) -> float:
