@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -463,18 +465,24 @@ def start(command: list[str]) -> subprocess.Popen[str]:
 
 
 def wait_for(process: subprocess.Popen[str], database: Path, name: str, complete: int) -> None:
-    """Until so many trials are complete and another one runs."""
+    """Until so many trials are complete and another one has its parameters."""
+    query = (
+        "SELECT DISTINCT trials.trial_id, state FROM trials JOIN trial_params USING (trial_id) "
+        "JOIN studies USING (study_id) WHERE study_name = ?"
+    )
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.05)
-        if database.exists():
+        if not database.exists():
+            continue
+        # Read by sqlite3: Optuna would create the tables itself, at the same moment as the process.
+        with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
             try:
-                trials = optuna.load_study(storage=f"sqlite:///{database}", study_name=name).trials
-            except (KeyError, optuna.exceptions.OptunaError, RuntimeError, AssertionError):
+                states = [state for _, state in connection.execute(query, [name])]
+            except sqlite3.OperationalError:
                 continue  # it is being created
-            states = [trial.state for trial in trials if trial.params or trial.state is TrialState.COMPLETE]
-            if states.count(TrialState.COMPLETE) >= complete and TrialState.RUNNING in states:
-                return
+        if states.count("COMPLETE") >= complete and "RUNNING" in states:
+            return
     pytest.fail(f"no trial ran: {process.communicate()}")
 
 
