@@ -14,6 +14,7 @@ from rich.logging import RichHandler
 from genesis_gym.cli.doctor import Doctor
 from genesis_gym.cli.evaluate import Evaluate
 from genesis_gym.cli.play import Play
+from genesis_gym.cli.replay import Replay
 from genesis_gym.cli.report import Report
 from genesis_gym.cli.train import Demo, Train
 from genesis_gym.cli.tune import Tune
@@ -27,6 +28,7 @@ Command = (
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Replay, tyro.conf.subcommand("replay")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]
 )
@@ -45,7 +47,8 @@ def main(arguments: list[str] | None = None) -> int:
         arguments: Words after the program's name; None for those of the process.
 
     Returns:
-        The exit status: 0, 1 when the doctor finds a fault, 2 for a user's mistake, 130 when interrupted.
+        The exit status: 0, 1 when the doctor finds a fault or a replay does not, 2 for a user's mistake, 130 when
+        interrupted.
     """
     command = tyro.cli(
         Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments, config=OPTIONS

@@ -79,6 +79,7 @@ class Train:
     video: Annotated[bool, arg(help="Film the trained policy.")] = False
     imports: Imports = ()
     wandb: Annotated[str | None, arg(help="Project of Weights & Biases to log to, too.")] = None
+    dump_faults: Annotated[bool, arg(help="Write the steps that led to a faulty row; slower.")] = False
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
@@ -92,7 +93,12 @@ class Train:
         import_modules(self.imports, self.env)
         if self.resume is not None:
             check_folder(self.resume)
-        options: dict[str, Any] = {"backend": self.device, "video": self.video, "wandb_project": self.wandb}
+        options: dict[str, Any] = {
+            "backend": self.device,
+            "video": self.video,
+            "wandb_project": self.wandb,
+            "dump_faults": self.dump_faults,
+        }
         if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
             plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
             folder = self.resume or new_run_folder(self.out, "stages")
@@ -137,7 +143,7 @@ class Train:
         """Refuse options that another one leaves without effect."""
         defaults = {field.name: field.default for field in dataclasses.fields(self)}
         given = {name for name, default in defaults.items() if getattr(self, name) != default}
-        everywhere = {"device", "video", "wandb", "quiet", "imports"}
+        everywhere = {"device", "video", "wandb", "dump_faults", "quiet", "imports"}
         for option, idle in (
             ("resume", given - everywhere - {"resume"}),
             ("stages", given - everywhere - {"stages", "out"}),

@@ -15,6 +15,7 @@ import torch
 
 from genesis_gym.controllers import CONTROLLERS, make_controller
 from genesis_gym.core.arguments import check_parts, check_seeds, check_weights
+from genesis_gym.core.witness import Witness
 from genesis_gym.errors import (
     ActionError,
     ArgumentError,
@@ -87,7 +88,10 @@ class BatchedEnv:
         fault_counts: Faults of each row since it was made, int64 `(num_envs,)`.
         reward_weights: Name of each reward term → its weight.
         difficulty: How hard the next episode of each row will be, float `(num_envs,)`.
+        witness: Who is told of every call; None for nobody.
     """
+
+    witness: Witness | None = None
 
     def __init__(
         self,
@@ -243,6 +247,8 @@ class BatchedEnv:
         """
         self._require_open("reset()")
         mask = self._all_rows if rows is None else self._row_mask(rows)
+        if self.witness is not None:
+            self.witness.before_reset(self, None if seed is not None else rows)
         if seed is not None:
             self._seed_rows(seed, mask)
         self._random.next_episode(mask)
@@ -294,7 +300,10 @@ class BatchedEnv:
         self._require_open("step()")
         if not self._started:
             raise NotResetError("step() was called before reset(); call reset() first")
-        action, faulty = self._check_action(action)
+        chosen = action
+        action, faulty = self._check_action(chosen)
+        if self.witness is not None:
+            self.witness.before_step(self, chosen)
 
         self._controller.apply(action if self._physics is None else self._physics.delay(action))
         for _ in range(DECIMATION):
@@ -311,7 +320,8 @@ class BatchedEnv:
         observation = self._observe()
 
         faulty = faulty | ~torch.isfinite(observation.sum(-1) + reward)  # finite only if all is
-        self._fault_counts = self._fault_counts + (faulty & ~self._faulty)
+        newly_faulty = faulty & ~self._faulty
+        self._fault_counts = self._fault_counts + newly_faulty
         self._faulty = faulty = self._faulty | faulty
         observation = observation.clamp(-OBSERVATION_BOUND, OBSERVATION_BOUND)
         self._observation = torch.where(faulty[:, None], self._observation, observation)
@@ -323,6 +333,8 @@ class BatchedEnv:
         truncated = faulty.clone()
         if self.max_episode_steps is not None:
             truncated = truncated | ((self._clock >= self.max_episode_steps) & ~terminated)
+        if self.witness is not None:
+            self.witness.after_step(self, self._face(newly_faulty))
         return StepResult(
             self._face(self._observation.clone()),
             self._face(torch.where(faulty, 0.0, reward)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import threading
@@ -24,6 +25,8 @@ from genesis_gym.learning.evaluate import EvaluationResult, evaluate_policy
 from genesis_gym.learning.policy import ObservationNormalizer, deterministic, save_policy
 from genesis_gym.learning.runs import BEST_POLICY_FILE
 
+logger = logging.getLogger("genesis_gym")
+
 #: Episodes of an evaluation during training.
 PERIODIC_EPISODES = 100
 
@@ -32,10 +35,15 @@ CHECKPOINT_SECONDS = 30.0
 
 
 class TrainingLog(BaseCallback):
-    """Logs memory and, averaged over the rows, each reward term and the difficulty, once for each rollout."""
+    """Logs memory, faults and, averaged over the rows, each reward term and the difficulty, for each rollout."""
+
+    def __init__(self, env: BatchedEnv) -> None:
+        super().__init__()
+        self._env = env
 
     def _on_training_start(self) -> None:
         self._process = psutil.Process()
+        self._told = False
 
     def _on_step(self) -> bool:
         return True
@@ -50,10 +58,22 @@ class TrainingLog(BaseCallback):
             self.logger.record("curriculum/difficulty", float(np.mean(levels)))
             self.logger.record("curriculum/lowest", min(levels))
             self.logger.record("curriculum/highest", max(levels))
+        self._tell_faults()
         self.logger.record("memory/process_mb", self._process.memory_info().rss / 1e6)
         if torch.cuda.is_available():
             self.logger.record("memory/gpu_allocated_mb", torch.cuda.memory_allocated() / 1e6)
             self.logger.record("memory/gpu_reserved_mb", torch.cuda.memory_reserved() / 1e6)
+
+    def _tell_faults(self) -> None:
+        faults = int(self._env.fault_counts.sum())
+        self.logger.record("rollout/faults", faults)
+        if faults and self._env.witness is None and not self._told:
+            self._told = True
+            logger.warning(
+                "%d faulty rows so far (actions or physics that are not finite); they were truncated and reset. "
+                "--dump-faults writes down what led to them",
+                faults,
+            )
 
 
 #: Success rate and mean return before the first evaluation, worse than any.

@@ -7,6 +7,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict
 
 import psutil
 from rich.console import Console
@@ -29,6 +30,9 @@ from genesis_gym.learning.runs import (
 )
 from genesis_gym.learning.train import train
 from genesis_gym.runtime import describe_device, start
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 EVALUATION_EPISODES = 100
 VIDEO_EPISODES = 6
@@ -61,16 +65,30 @@ class Report:
         return sorted(path.name for path in self.folder.iterdir())
 
 
+class RunOptions(TypedDict, total=False):
+    """How a run is carried out; none of it changes what is learnt.
+
+    Attributes:
+        backend: One of `genesis_gym.runtime.BACKENDS`; `"auto"` unless given.
+        video: Film the policy into an MP4.
+        wandb_project: Project of Weights & Biases to log to, too.
+        dump_faults: Write the steps that led to each fault into the folder `faults`.
+    """
+
+    backend: str
+    video: bool
+    wandb_project: str | None
+    dump_faults: bool
+
+
 def run_pipeline(
     config: TrainConfig,
     folder: Path,
     console: Console,
     *,
-    backend: str = "auto",
-    video: bool = False,
     begin_with: Path | None = None,
-    wandb_project: str | None = None,
     since: float | None = None,
+    **options: Unpack[RunOptions],
 ) -> Report:
     """Train what a config describes, evaluate the result in the same scene, and write everything down.
 
@@ -78,15 +96,14 @@ def run_pipeline(
         config: The config.
         folder: A new, empty folder, or that of an interrupted run, which is gone on with.
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
-        video: Film the policy into an MP4.
         begin_with: Run folder whose policy, optimiser and normaliser a new run begins with.
-        wandb_project: Project of Weights & Biases to log to, too.
         since: Time from which the wall clock counts, seconds since the epoch; None for the start of the process.
+        **options: As `RunOptions` lists them.
 
     Returns:
         What it did; the folder holds the same figures, and `report.html` shows them.
     """
+    backend, video = options.get("backend", "auto"), options.get("video", False)
     begin = psutil.Process(os.getpid()).create_time() if since is None else since
     seconds: dict[str, float] = {}
 
@@ -115,7 +132,8 @@ def run_pipeline(
                 callbacks=[progress],
                 show_evaluation=progress.show_evaluation,
                 begin_with=begin_with,
-                wandb_project=wandb_project,
+                wandb_project=options.get("wandb_project"),
+                dump_faults=options.get("dump_faults", False),
             )
         lap("training")
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)

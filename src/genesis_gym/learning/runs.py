@@ -35,6 +35,7 @@ EVALUATION_FILE = "evaluation.json"
 EVALUATION_PICTURE_FILE = "evaluation.png"
 REPORT_FILE = "report.html"
 VIDEO_FILE = "policy.mp4"
+FAULTS_FOLDER = "faults"
 
 
 def new_run_folder(out: Path | None, stem: str) -> Path:

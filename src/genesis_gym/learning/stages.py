@@ -29,7 +29,9 @@ from genesis_gym.learning.files import check_folder, read_yaml
 from genesis_gym.learning.runs import CHECKPOINT_FILE, REPORT_FILE, write_whole
 
 if TYPE_CHECKING:
-    from genesis_gym.learning.pipeline import Report
+    from typing_extensions import Unpack
+
+    from genesis_gym.learning.pipeline import Report, RunOptions
 
 PLAN_FILE = "stages.yaml"
 
@@ -87,24 +89,14 @@ def parse_plan(data: Any, source: str = "plan") -> Plan:
     return plan
 
 
-def run_stages(
-    plan: Plan,
-    folder: Path,
-    console: Console,
-    *,
-    backend: str = "auto",
-    video: bool = False,
-    wandb_project: str | None = None,
-) -> Iterator[Report]:
+def run_stages(plan: Plan, folder: Path, console: Console, **options: Unpack[RunOptions]) -> Iterator[Report]:
     """Train the stages that are not finished yet, each in a run folder of its own below `folder`.
 
     Args:
         plan: The config of each stage.
         folder: A new, empty folder, or one where the same plan was interrupted.
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
-        video: Film each stage's policy.
-        wandb_project: Project of Weights & Biases to log to, too.
+        **options: As `genesis_gym.learning.pipeline.RunOptions` lists them.
 
     Yields:
         The report of each stage as it finishes.
@@ -114,7 +106,7 @@ def run_stages(
     """
     check_folder(folder)
     _keep_plan(plan, folder)
-    _check_match(plan, backend)
+    _check_match(plan, options.get("backend", "auto"))
     from genesis_gym.learning.pipeline import run_pipeline
 
     before: Path | None = None
@@ -132,11 +124,9 @@ def run_stages(
                 config,
                 stage,
                 console,
-                backend=backend,
-                video=video,
                 begin_with=before,
-                wandb_project=wandb_project,
                 since=None if before is None else time.time(),
+                **options,
             )
         before = stage
 

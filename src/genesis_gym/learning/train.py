@@ -21,6 +21,7 @@ from genesis_gym.learning.callbacks import (
 from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume, save_checkpoint
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult
+from genesis_gym.learning.faults import FaultDump
 from genesis_gym.learning.files import check_folder
 from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.policy import (
@@ -34,6 +35,7 @@ from genesis_gym.learning.policy import (
 from genesis_gym.learning.runs import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
+    FAULTS_FOLDER,
     POLICY_FILE,
     write_json,
 )
@@ -48,6 +50,7 @@ def train(
     show_evaluation: Callable[[EvaluationResult], None] = lambda result: None,
     begin_with: Path | None = None,
     wandb_project: str | None = None,
+    dump_faults: bool = False,
 ) -> Act:
     """Train what a config describes and write the run folder.
 
@@ -62,6 +65,7 @@ def train(
         show_evaluation: Called with the result of each evaluation during training.
         begin_with: Run folder whose policy, optimiser and normaliser a new run begins with; None to begin afresh.
         wandb_project: Project of Weights & Biases to log to, too; None for none.
+        dump_faults: Write the steps that led to each fault into the folder `faults`.
 
     Returns:
         The trained policy. The folder holds the config, the policy, a checkpoint, episode statistics, TensorBoard
@@ -84,6 +88,7 @@ def train(
     elif begin_with is not None:
         carry_over(read_checkpoint(begin_with), model, env)
 
+    env.witness = FaultDump(folder / FAULTS_FOLDER, config) if dump_faults else None
     # Nothing is written before this line: what does not fit leaves nothing behind.
     logger = make_logger(folder, config, model.num_timesteps, wandb_project)
     model.set_logger(logger)
@@ -98,7 +103,7 @@ def train(
         with stopping_in_order(checkpoints):
             model.learn(
                 config.timesteps - model.num_timesteps,
-                callback=[evaluation, checkpoints, TrainingLog(), *callbacks],
+                callback=[evaluation, checkpoints, TrainingLog(env), *callbacks],
                 # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
                 log_interval=1 if config.algorithm == "PPO" else config.num_envs,
                 reset_num_timesteps=False,

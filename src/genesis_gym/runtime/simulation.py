@@ -123,6 +123,22 @@ class Simulation:
         mask: torch.Tensor = self.scene.rigid_solver.get_error_envs_mask()
         return mask
 
+    def fault_reason(self, row: int) -> str | None:
+        """Why the solver of a row failed, in Genesis's words.
+
+        Args:
+            row: The row.
+
+        Returns:
+            Such as "its solver failed: invalid acc nan"; None if it did not fail.
+        """
+        from genesis.utils.array_class import ErrorCode
+        from genesis.utils.misc import qd_to_torch
+
+        flags = int(qd_to_torch(self.scene.rigid_solver._errno)[row])
+        names = [code.name.lower().replace("_", " ") for code in ErrorCode if code & flags]
+        return f"its solver failed: {', '.join(names)}" if names else None
+
     def reset(self, rows: torch.Tensor) -> None:
         """Put rows back to the initial state: positions, velocities, control, warm start and fault flags.
 

@@ -1,0 +1,46 @@
+"""`genesis-gym replay`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from rich.console import Console
+from tyro.conf import Positional, arg
+
+from genesis_gym.cli.options import Device, Imports, import_modules, print_table
+
+
+@dataclass
+class Replay:
+    """Run the steps again that led to a fault; exit status 1 if the fault does not come back."""
+
+    file: Annotated[Positional[Path], arg(help="A file that train --dump-faults wrote.")]
+    device: Device = "auto"
+    imports: Imports = ()
+
+    def run(self, console: Console) -> int:
+        """Do it; 1 when the fault does not come back."""
+        from genesis_gym.cli.train import check_device
+
+        check_device(self.device)
+        import_modules(self.imports)
+        console.print("Importing Genesis …")
+        from genesis_gym.learning.faults import list_rows, read_fault, replay_fault
+
+        fault = read_fault(self.file)
+        replay = replay_fault(fault, self.device)
+        there = fault.faulty.nonzero().flatten().tolist()
+        causes = [f"row {row}: {cause}" for row, cause in list(replay.causes.items())[:10]]
+        led = "bit for bit" if replay.undisturbed else "not: the state was changed from outside, or elsewhere"
+        print_table(
+            {
+                "environment": f"{fault.config.env}, {fault.config.num_envs} rows",
+                "steps": len(fault.actions),
+                "steps lead to the last state": led,
+                "faulty": "\n".join(causes) or "no row",
+                "as on file": "yes" if replay.reproduced else f"no, there row {list_rows(there)}",
+            }
+        )
+        return 0 if replay.reproduced else 1
