@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from genesis_gym.runtime import Simulation
+from genesis_gym.runtime import Simulation, genesis_api
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,13 +79,12 @@ class Robot:
         device = simulation.device
         self.dofs = self._dofs(spec.joints)
         self._gripper_dofs = self._dofs(spec.gripper_joints)
-        low, high = entity.get_dofs_limit(self.dofs)
-        self.joint_low, self.joint_high = (low[0], high[0]) if low.ndim == 2 else (low, high)
+        self.joint_low, self.joint_high = genesis_api.joint_limits(entity, self.dofs)
         self.velocity_limits = torch.tensor(spec.velocity_limits, device=device)
         self.home = torch.tensor(spec.home, device=device)
         self._tool_offset = torch.tensor(spec.tool_offset, device=device)
         self._end_effector = entity.get_link(spec.end_effector)
-        self._moving_links = [link.idx_local for link in entity.links if not link.is_fixed]
+        self._moving_links = genesis_api.moving_links(entity)
         self._home_dofs = torch.zeros(entity.n_dofs, device=device)
         self._home_dofs[self.dofs] = self.home
         self._home_dofs[self._gripper_dofs] = spec.gripper_open
@@ -113,7 +112,7 @@ class Robot:
             position: Target position, rad `(rows, joints)`.
             velocity: Target velocity, rad/s `(rows, joints)`.
         """
-        self.entity.control_dofs_position_velocity(position, velocity, self.dofs)
+        genesis_api.command_joints(self.entity, position, velocity, self.dofs)
 
     def update(self) -> None:
         """Read the state of every row from the simulator."""
@@ -130,8 +129,7 @@ class Robot:
         Returns:
             `(joints,)`.
         """
-        values: torch.Tensor = getattr(self.entity, f"get_dofs_{name}")(self.dofs)
-        return values[0] if values.ndim == 2 else values
+        return genesis_api.joint_property(self.entity, name, self.dofs)
 
     def set_joint_property(self, name: str, values: torch.Tensor) -> None:
         """Set a property of the arm joints, in a scene made with `varied_physics`.
@@ -140,7 +138,7 @@ class Robot:
             name: As `joint_property` knows it.
             values: `(rows, joints)`.
         """
-        getattr(self.entity, f"set_dofs_{name}")(values, self.dofs)
+        genesis_api.set_joint_property(self.entity, name, values, self.dofs)
 
     def link_inertia(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Masses and inertias of the moving links, as the first row has them.
@@ -148,9 +146,7 @@ class Robot:
         Returns:
             Masses, kg `(links,)`, and inertia tensors about the centres of mass, kg·m² `(links, 3, 3)`.
         """
-        masses = self.entity.get_links_mass(self._moving_links)
-        inertias = self.entity.get_links_inertia(self._moving_links)
-        return (masses[0], inertias[0]) if masses.ndim == 2 else (masses, inertias)
+        return genesis_api.link_inertia(self.entity, self._moving_links)
 
     def set_link_inertia(
         self, masses: torch.Tensor, inertias: torch.Tensor, payload: torch.Tensor | None = None
@@ -166,8 +162,7 @@ class Robot:
         if payload is not None:
             masses = masses.expand(-1, len(self._moving_links)).clone()
             masses[:, self._moving_links.index(self._end_effector.idx_local)] += payload
-        self.entity.set_links_inertia(inertias, self._moving_links)
-        self.entity.set_links_mass(masses, self._moving_links)
+        genesis_api.set_link_inertia(self.entity, masses, inertias, self._moving_links)
 
     def push_end_effector(self, force: torch.Tensor) -> None:
         """Push the end-effector's link at its centre of mass during the next physics step.
@@ -175,11 +170,7 @@ class Robot:
         Args:
             force: World frame, N `(rows, 3)`.
         """
-        import genesis as gs
-
-        self.entity.apply_links_external_wrench(
-            force[:, None], None, [self._end_effector.idx_local], ref=gs.link_ref_frame.link_COM
-        )
+        genesis_api.push_link(self.entity, self._end_effector.idx_local, force)
 
     def forward_kinematics(self, joint_position: torch.Tensor) -> torch.Tensor:
         """Tool centre at given joint positions, by the simulator's own kinematics; no state changes.
@@ -208,7 +199,7 @@ class Robot:
 
     def _dofs(self, joints: tuple[str, ...]) -> slice | list[int]:
         """Indices of joints; Genesis reads a slice three times as fast as a list."""
-        indices = [self.entity.get_joint(name).dofs_idx_local[0] for name in joints]
+        indices = genesis_api.dofs_of(self.entity, joints)
         first = indices[0] if indices else 0
         contiguous = indices == list(range(first, first + len(indices)))
         return slice(first, first + len(indices)) if contiguous else indices

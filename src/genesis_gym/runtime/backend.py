@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.runtime import genesis_api
 from genesis_gym.runtime.shortcuts import quick_cpu_name, quick_introspection
 from genesis_gym.runtime.system import require_libraries
 
@@ -41,7 +42,7 @@ def start(backend: str = "auto") -> torch.device:
     """
     check_choice("backend", backend, BACKENDS)
     gs = _import_genesis()
-    if not gs._initialized:
+    if not genesis_api.is_initialized(gs):
         _initialise(gs, backend)
     on_cpu = gs.backend == gs.cpu
     if backend == "cpu" and not on_cpu:
@@ -122,7 +123,19 @@ def _import_genesis() -> Any:
             import genesis as gs
     finally:
         sys.excepthook = excepthook
+    tell_release(gs)
     return gs
+
+
+def tell_release(gs: Any) -> None:
+    """Warn of a release of Genesis that this package was never tried with.
+
+    Args:
+        gs: The module `genesis`.
+    """
+    if not genesis_api.is_tested(gs):
+        tested = ", ".join(f"{release}.x" for release in genesis_api.TESTED_RELEASES)
+        logger.warning("Genesis %s is not a release that genesis-gym is tested with (%s)", gs.__version__, tested)
 
 
 def _initialise(gs: Any, backend: str) -> None:

@@ -1,7 +1,4 @@
-"""A Genesis scene of many rows: built, stepped, reset, rendered and destroyed.
-
-Every call whose Genesis API is private or has changed between releases stands in this file.
-"""
+"""A Genesis scene of many rows: built, stepped, reset, rendered and destroyed."""
 
 from __future__ import annotations
 
@@ -14,6 +11,7 @@ import numpy as np
 import torch
 
 from genesis_gym.errors import MissingDependencyError
+from genesis_gym.runtime import genesis_api
 from genesis_gym.runtime.backend import kernel_cache_is_cold, start
 from genesis_gym.runtime.shortcuts import quick_introspection
 from genesis_gym.runtime.system import require_display
@@ -90,7 +88,7 @@ class Simulation:
 
     def set_initial_state(self) -> None:
         """Make the present state the one that `reset` returns to."""
-        self.scene.reset(state=self.scene.get_state())
+        genesis_api.keep_as_initial_state(self.scene)
 
     def step(self) -> torch.Tensor:
         """Advance every row by one physics step.
@@ -120,8 +118,7 @@ class Simulation:
         Returns:
             bool `(num_rows,)`.
         """
-        mask: torch.Tensor = self.scene.rigid_solver.get_error_envs_mask()
-        return mask
+        return genesis_api.failed_rows(self.scene)
 
     def fault_reason(self, row: int) -> str | None:
         """Why the solver of a row failed, in Genesis's words.
@@ -132,11 +129,7 @@ class Simulation:
         Returns:
             Such as "its solver failed: invalid acc nan"; None if it did not fail.
         """
-        from genesis.utils.array_class import ErrorCode
-        from genesis.utils.misc import qd_to_torch
-
-        flags = int(qd_to_torch(self.scene.rigid_solver._errno)[row])
-        names = [code.name.lower().replace("_", " ") for code in ErrorCode if code & flags]
+        names = genesis_api.failures_of(self.scene, row)
         return f"its solver failed: {', '.join(names)}" if names else None
 
     def reset(self, rows: torch.Tensor) -> None:
@@ -145,7 +138,7 @@ class Simulation:
         Args:
             rows: bool mask `(num_rows,)`.
         """
-        self.scene.reset(envs_idx=rows)
+        genesis_api.reset_rows(self.scene, rows)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that the next steps of the solver depend on.
@@ -157,7 +150,7 @@ class Simulation:
         Returns:
             Name → float or bool tensor.
         """
-        arrays = {name: torch.as_tensor(value) for name, value in self._solver_record()[1].items()}
+        arrays = {name: torch.as_tensor(value) for name, value in genesis_api.solver_record(self.scene)[1].items()}
         return {
             name: value
             for name, value in arrays.items()
@@ -170,16 +163,10 @@ class Simulation:
         Args:
             state: The tensors, from a scene built of the same parts and rows.
         """
-        record, arrays = self._solver_record()
+        record, arrays = genesis_api.solver_record(self.scene)
         for name, value in state.items():
             arrays[name] = value if isinstance(arrays[name], torch.Tensor) else value.cpu().numpy()
-        self.scene.sim.__setstate__(record)
-
-    def _solver_record(self) -> tuple[Any, dict[str, Any]]:
-        """Genesis's own record of its state, and the rigid solver's arrays in it."""
-        record = self.scene.sim.__getstate__()
-        (solver,) = record.solvers.values()
-        return record, solver.arrays
+        genesis_api.restore_record(self.scene, record)
 
     def set_gravity(self, gravity: torch.Tensor) -> None:
         """Set the gravity of every row.
@@ -187,7 +174,7 @@ class Simulation:
         Args:
             gravity: World frame, m/s² `(num_rows, 3)`.
         """
-        self.scene.sim.set_gravity(gravity)
+        genesis_api.set_gravity(self.scene, gravity)
 
     def set_friction_ratio(self, ratio: torch.Tensor) -> None:
         """Scale the friction coefficient of every geometry of each row; `reset` puts the ratio back to 1.
@@ -195,8 +182,7 @@ class Simulation:
         Args:
             ratio: `(num_rows,)`.
         """
-        solver = self.scene.rigid_solver
-        solver.set_geoms_friction_ratio(ratio[:, None].expand(-1, solver.n_geoms).contiguous())
+        genesis_api.set_friction_ratio(self.scene, ratio)
 
     def link_poses(self, entity: Any, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Link poses that an entity would have, by Genesis's forward kinematics; no state changes.
@@ -209,9 +195,7 @@ class Simulation:
             World-frame positions `(n, links, 3)` in metres and quaternions w, x, y, z `(n, links, 4)`.
         """
         poses = [
-            self.scene.rigid_solver.forward_kinematics_query(
-                entity, part, torch.arange(len(part), device=self.device)
-            )
+            genesis_api.forward_kinematics(self.scene, entity, part)
             for part in torch.split(positions, self.num_rows)
         ]
         return torch.cat([p for p, _ in poses]), torch.cat([q for _, q in poses])
@@ -226,13 +210,8 @@ class Simulation:
             uint8 `(rows, height, width, 3)`.
         """
         assert self._camera is not None, "the scene was made without camera_rows"
-        # Genesis draws all rows that it was built to render, or none. Built to render a single row and pointed at
-        # another before each picture, it draws the same pixels, and a picture nobody asked for costs nothing.
-        frames = []
-        for row in self._camera_rows if rows is None else rows:
-            self.scene.visualizer.context.rendered_envs_idx = [row]
-            frames.append(self._camera.render(force_render=True)[0])
-        return np.stack(frames)
+        chosen = self._camera_rows if rows is None else rows
+        return np.stack([genesis_api.render_row(self.scene, self._camera, row) for row in chosen])
 
     @contextmanager
     def until_viewer_closes(self) -> Iterator[None]:
@@ -242,7 +221,7 @@ class Simulation:
         try:
             yield
         except gs.GenesisException:
-            if self.scene.viewer.is_alive():
+            if genesis_api.viewer_is_open(self.scene):
                 raise
 
     def close(self) -> None:
@@ -264,14 +243,8 @@ class Simulation:
 
         return gs.Scene(
             sim_options=gs.options.SimOptions(dt=self.dt),
-            # Links of one arm hardly meet within its joint limits, and testing them costs a fifth of the speed.
-            rigid_options=gs.options.RigidOptions(
-                enable_self_collision=False,
-                # Without these, setting a gain of one row silently sets that of all.
-                batch_dofs_info=varied_physics,
-                batch_links_info=varied_physics,
-            ),
-            vis_options=gs.options.VisOptions(split_envs=True, rendered_envs_idx=[0]),
+            rigid_options=genesis_api.rigid_options(gs, per_row=varied_physics),
+            vis_options=genesis_api.vis_options(gs),
             viewer_options=gs.options.ViewerOptions(
                 camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
             ),

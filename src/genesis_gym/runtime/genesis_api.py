@@ -1,0 +1,200 @@
+"""Calls of Genesis that are private, or that have changed between its releases.
+
+Written for Genesis 1.4. When another release breaks one of them, `tests/test_genesis_api.py` names it, and this
+file is the one to change. What the rest of the package calls is the old stock: `gs.init`, `scene.add_entity`,
+`scene.step`, morphs, positions and velocities.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+#: First two numbers of the releases that this file is written for.
+TESTED_RELEASES = ("1.4",)
+
+
+def is_initialized(gs: Any) -> bool:
+    """Whether `gs.init` was called; Genesis has no public way to ask."""
+    return bool(gs._initialized)
+
+
+def is_tested(gs: Any) -> bool:
+    """Whether this file is written for the installed release."""
+    return ".".join(str(gs.__version__).split(".")[:2]) in TESTED_RELEASES
+
+
+# Scenes
+
+
+def vis_options(gs: Any) -> Any:
+    """Rows drawn one by one; `split_envs` was `env_separate_rigid`."""
+    return gs.options.VisOptions(split_envs=True, rendered_envs_idx=[0])
+
+
+def rigid_options(gs: Any, *, per_row: bool) -> Any:
+    """Options of the rigid solver.
+
+    Links of one arm hardly meet within its joint limits, and testing them would cost a fifth of the speed.
+
+    Args:
+        gs: The module `genesis`.
+        per_row: Let rows differ in gains, damping and masses. Without it, setting a gain of one row silently sets
+            that of all.
+    """
+    return gs.options.RigidOptions(enable_self_collision=False, batch_dofs_info=per_row, batch_links_info=per_row)
+
+
+def keep_as_initial_state(scene: Any) -> None:
+    """Make the present state that of `reset_rows`, which `scene.reset(state)` does beside resetting."""
+    scene.reset(state=scene.get_state())
+
+
+def reset_rows(scene: Any, rows: torch.Tensor) -> None:
+    """Put rows back to the initial state: positions, velocities, control, warm start and errors.
+
+    Args:
+        scene: The scene.
+        rows: bool mask `(rows,)`.
+    """
+    scene.reset(envs_idx=rows)
+
+
+def failed_rows(scene: Any) -> torch.Tensor:
+    """Rows whose solver failed, bool `(rows,)`; by itself Genesis refuses to step any row then."""
+    mask: torch.Tensor = scene.rigid_solver.get_error_envs_mask()
+    return mask
+
+
+def failures_of(scene: Any, row: int) -> list[str]:
+    """Why the solver of a row failed, such as "invalid acc nan"; private, for people."""
+    from genesis.utils.array_class import ErrorCode
+    from genesis.utils.misc import qd_to_torch
+
+    flags = int(qd_to_torch(scene.rigid_solver._errno)[row])
+    return [code.name.lower().replace("_", " ") for code in ErrorCode if code & flags]
+
+
+def solver_record(scene: Any) -> tuple[Any, dict[str, Any]]:
+    """Genesis's own record of its state in memory, and the rigid solver's arrays in it.
+
+    Private; `scene.save_checkpoint` writes the same to a file, by pickle.
+
+    Returns:
+        What `restore_record` takes, and name → array or tensor, which may be replaced in place.
+    """
+    record = scene.sim.__getstate__()
+    (solver,) = record.solvers.values()
+    return record, solver.arrays
+
+
+def restore_record(scene: Any, record: Any) -> None:
+    """Go on from what `solver_record` gave."""
+    scene.sim.__setstate__(record)
+
+
+def set_gravity(scene: Any, gravity: torch.Tensor) -> None:
+    """Set the gravity of every row, world frame, m/s² `(rows, 3)`; releases after 1.4 move it to the solvers."""
+    scene.sim.set_gravity(gravity)
+
+
+def set_friction_ratio(scene: Any, ratio: torch.Tensor) -> None:
+    """Scale the friction of every geometry of each row, `(rows,)`; `reset_rows` puts it back to 1."""
+    solver = scene.rigid_solver
+    solver.set_geoms_friction_ratio(ratio[:, None].expand(-1, solver.n_geoms).contiguous())
+
+
+def forward_kinematics(scene: Any, entity: Any, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Poses of links at other positions, without touching the state; it was a method of the entity.
+
+    Args:
+        scene: The scene.
+        entity: The entity.
+        positions: Generalised positions `(n, positions)`, n at most the scene's rows.
+
+    Returns:
+        World-frame positions `(n, links, 3)` in metres and quaternions w, x, y, z `(n, links, 4)`.
+    """
+    import torch
+
+    rows = torch.arange(len(positions), device=positions.device)
+    position, quaternion = scene.rigid_solver.forward_kinematics_query(entity, positions, rows)
+    return position, quaternion
+
+
+def render_row(scene: Any, camera: Any, row: int) -> NDArray[np.uint8]:
+    """Draw one row, uint8 `(height, width, 3)`.
+
+    Genesis draws all rows that the scene was built to draw, or none. Built to draw a single one and pointed at
+    another before each picture, it draws the same pixels, and a picture nobody asked for costs nothing.
+    """
+    scene.visualizer.context.rendered_envs_idx = [row]
+    frame: NDArray[np.uint8] = camera.render(force_render=True)[0]
+    return frame
+
+
+def viewer_is_open(scene: Any) -> bool:
+    """Whether the window is still there."""
+    return bool(scene.viewer.is_alive())
+
+
+# Entities
+
+
+def dofs_of(entity: Any, joints: Sequence[str]) -> list[int]:
+    """Indices of joints of one degree of freedom within an entity; `dof_idx_local` of a joint before 0.3."""
+    return [entity.get_joint(name).dofs_idx_local[0] for name in joints]
+
+
+def joint_limits(entity: Any, dofs: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Lower and upper limits, rad `(dofs,)`; with varied physics Genesis has them for each row."""
+    low, high = entity.get_dofs_limit(dofs)
+    return (low[0], high[0]) if low.ndim == 2 else (low, high)
+
+
+def moving_links(entity: Any) -> list[int]:
+    """Indices of links that are not fixed to the world, within the entity; `is_free` before 0.3.4."""
+    return [link.idx_local for link in entity.links if not link.is_fixed]
+
+
+def command_joints(entity: Any, position: torch.Tensor, velocity: torch.Tensor, dofs: Any) -> None:
+    """Set targets of the PD controllers, rad and rad/s `(rows, dofs)`; once two calls, of which the later won."""
+    entity.control_dofs_position_velocity(position, velocity, dofs)
+
+
+def joint_property(entity: Any, name: str, dofs: Any) -> torch.Tensor:
+    """`kp`, `kv`, `damping` or `armature` as the first row has it, `(dofs,)`."""
+    values: torch.Tensor = getattr(entity, f"get_dofs_{name}")(dofs)
+    return values[0] if values.ndim == 2 else values
+
+
+def set_joint_property(entity: Any, name: str, values: torch.Tensor, dofs: Any) -> None:
+    """Set `kp`, `kv`, `damping` or `armature` of every row, `(rows, dofs)`; the scene must be `per_row`."""
+    getattr(entity, f"set_dofs_{name}")(values, dofs)
+
+
+def link_inertia(entity: Any, links: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Masses, kg `(links,)`, and inertia tensors, kg·m² `(links, 3, 3)`, as the first row has them."""
+    masses, inertias = entity.get_links_mass(links), entity.get_links_inertia(links)
+    return (masses[0], inertias[0]) if masses.ndim == 2 else (masses, inertias)
+
+
+def set_link_inertia(entity: Any, masses: torch.Tensor, inertias: torch.Tensor, links: Sequence[int]) -> None:
+    """Set both for every row, in this order; the scene must be `per_row`. It was `set_mass_shift`."""
+    entity.set_links_inertia(inertias, links)
+    entity.set_links_mass(masses, links)
+
+
+def push_link(entity: Any, link: int, force: torch.Tensor) -> None:
+    """Push a link at its centre of mass during the next physics step, world frame, N `(rows, 3)`.
+
+    It was `apply_links_external_force`.
+    """
+    import genesis as gs
+
+    entity.apply_links_external_wrench(force[:, None], None, [link], ref=gs.link_ref_frame.link_COM)

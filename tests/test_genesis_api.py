@@ -1,0 +1,257 @@
+"""What this package takes for granted of Genesis, one test for each call of `runtime/genesis_api.py`.
+
+A failure here means that another release of Genesis behaves otherwise: change that file, and nothing else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from genesis_gym import BatchedEnv
+from genesis_gym.runtime import backend, genesis_api
+
+ROWS = 8
+ARM = tuple(f"joint{i}" for i in range(1, 8))
+HOME = torch.tensor([0.0, 0.0, 0.0, -1.57, 0.0, 1.57, -0.785])
+NAN = float("nan")
+
+
+@pytest.fixture
+def env(core: BatchedEnv) -> Iterator[BatchedEnv]:
+    yield core
+    core.reset(seed=0)
+
+
+@pytest.fixture
+def varied(make_core) -> Iterator[BatchedEnv]:
+    """A scene whose rows may differ in gains and masses."""
+    env = make_core(ROWS, randomization=VARIED)
+    env.reset(seed=0)
+    yield env
+    env.reset(seed=0)
+
+
+class Frozen(dict):
+    """A dictionary that the session's fixture can take for a key."""
+
+    def __lt__(self, other: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return 0
+
+
+VARIED = Frozen(payload=(0.0, 0.5), kp_scale=(0.9, 1.1))
+
+
+def physics_steps(env: BatchedEnv, steps: int) -> torch.Tensor:
+    for _ in range(steps):
+        env.simulation.scene.step(update_visualizer=False)
+    position: torch.Tensor = env.robot.entity.get_dofs_position()
+    return position
+
+
+def test_every_call_has_its_test() -> None:
+    calls = {name for name, value in vars(genesis_api).items() if inspect.isfunction(value)}
+    names = [name.removeprefix("test_") for name in globals() if name.startswith("test_")]
+    assert calls <= {call for name in names for call in name.split("_and_")}
+
+
+def test_is_initialized_and_is_tested(env: BatchedEnv, monkeypatch, caplog) -> None:
+    import genesis as gs
+
+    assert genesis_api.is_initialized(gs) and genesis_api.is_tested(gs)
+    monkeypatch.setattr(gs, "__version__", "2.0.1")
+    assert not genesis_api.is_tested(gs)
+    backend.tell_release(gs)
+    assert caplog.messages == ["Genesis 2.0.1 is not a release that genesis-gym is tested with (1.4.x)"]
+
+
+def test_vis_options_and_rigid_options(env: BatchedEnv, varied: BatchedEnv) -> None:
+    import genesis as gs
+
+    assert genesis_api.vis_options(gs).split_envs is True
+    options = genesis_api.rigid_options(gs, per_row=True)
+    assert options.batch_dofs_info and options.batch_links_info and not options.enable_self_collision
+    assert env.robot.entity.get_dofs_kp().ndim == 1, "gains are shared by all rows"
+    assert varied.robot.entity.get_dofs_kp().shape == (ROWS, 9), "each row has its gains"
+
+
+def test_keep_as_initial_state_and_reset_rows(env: BatchedEnv) -> None:
+    """The kept state comes back in the rows of a bool mask, at rest, and in no other."""
+    entity = env.robot.entity
+    entity.control_dofs_position(torch.full((ROWS, 9), 0.02))
+    moved = physics_steps(env, 30)
+    assert (moved[:, :7] - HOME).abs().amax() > 0.05
+    mask = torch.arange(ROWS) % 2 == 0
+    genesis_api.reset_rows(env.simulation.scene, mask)
+    position, velocity = entity.get_dofs_position(), entity.get_dofs_velocity()
+    torch.testing.assert_close(position[mask][:, :7], HOME.expand(4, -1))
+    assert (velocity[mask] == 0).all() and torch.equal(position[~mask], moved[~mask])
+
+
+def test_failed_rows_and_failures_of(env: BatchedEnv) -> None:
+    """One bad row is told, is frozen, changes no other, and a reset recovers it."""
+    scene, entity = env.simulation.scene, env.robot.entity
+    good = physics_steps(env, 1)
+    env.reset(seed=0)
+    assert not genesis_api.failed_rows(scene).any() and genesis_api.failures_of(scene, 3) == []
+    entity.set_dofs_velocity([NAN], [2], envs_idx=[3])
+    bad = physics_steps(env, 1)
+    assert genesis_api.failed_rows(scene).tolist() == [row == 3 for row in range(ROWS)]
+    assert genesis_api.failures_of(scene, 3) != [] and genesis_api.failures_of(scene, 2) == []
+    others = torch.arange(ROWS) != 3
+    assert torch.equal(bad[others], good[others])
+    genesis_api.reset_rows(scene, ~others)
+    assert not genesis_api.failed_rows(scene).any() and torch.isfinite(physics_steps(env, 1)).all()
+
+
+def test_solver_record_and_restore_record(env: BatchedEnv) -> None:
+    """The record holds everything: from it the same steps follow, bit for bit."""
+    scene = env.simulation.scene
+    env.robot.entity.control_dofs_position(torch.full((ROWS, 9), 0.02))
+    physics_steps(env, 10)
+    record, arrays = genesis_api.solver_record(scene)
+    assert arrays, "the solver's arrays are where they were"
+    expected = physics_steps(env, 10)
+    assert not torch.equal(physics_steps(env, 10), expected)
+    genesis_api.restore_record(scene, record)
+    assert torch.equal(physics_steps(env, 10), expected)
+
+
+def test_set_gravity(env: BatchedEnv) -> None:
+    """Each row falls by its own gravity."""
+    gravity = torch.zeros(ROWS, 3)
+    gravity[:, 2] = -torch.arange(ROWS)
+    entity = env.robot.entity
+    try:
+        genesis_api.set_gravity(env.simulation.scene, gravity)
+        entity.control_dofs_force(torch.zeros(ROWS, 9))
+        sagged = (physics_steps(env, 20)[:, 1] - HOME[1]).abs()
+        assert (sagged.diff() > 1e-5).all()
+    finally:
+        genesis_api.set_gravity(env.simulation.scene, torch.tensor([0.0, 0.0, -9.81]).expand(ROWS, 3))
+
+
+def test_set_friction_ratio(make_core) -> None:
+    """A pushed cube slides on where there is little friction; the reset puts the friction back."""
+    env = make_core(ROWS, task="push")
+    cube, scene = env.task._cube, env.simulation.scene
+
+    def slide(ratio: torch.Tensor | None) -> torch.Tensor:
+        env.reset(seed=0)
+        if ratio is not None:
+            genesis_api.set_friction_ratio(scene, ratio)
+        cube.set_dofs_velocity(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(ROWS, 6))
+        before = cube.get_pos()[:, 0]
+        physics_steps(env, 20)
+        way: torch.Tensor = cube.get_pos()[:, 0] - before
+        return way
+
+    nominal = slide(None)
+    ratio = torch.where(torch.arange(ROWS) == 1, 0.05, 1.0)
+    slippery = slide(ratio)
+    assert slippery[1] > 1.2 * nominal[1]
+    assert torch.equal(slide(None), nominal), "back to 1 by the reset"
+
+
+def test_forward_kinematics(env: BatchedEnv) -> None:
+    """It agrees with the poses that a scene has there, and leaves the scene alone."""
+    scene, entity = env.simulation.scene, env.robot.entity
+    position = entity.get_dofs_position() + 0.1
+    before = entity.get_links_pos()
+    link_position, link_quaternion = genesis_api.forward_kinematics(scene, entity, position)
+    assert torch.equal(entity.get_links_pos(), before)
+    entity.set_dofs_position(position)
+    torch.testing.assert_close(link_position, entity.get_links_pos())
+    torch.testing.assert_close(link_quaternion, entity.get_links_quat())
+
+
+def test_render_row(single) -> None:
+    """A picture shows the state of now, without a step in between."""
+    single.reset(seed=0)
+    simulation = single.unwrapped.core.simulation
+    before = genesis_api.render_row(simulation.scene, simulation._camera, 0)
+    assert before.shape == (360, 480, 3) and before.dtype.name == "uint8" and before.std() > 10
+    entity = single.unwrapped.core.robot.entity
+    entity.set_dofs_position(entity.get_dofs_position() + 0.4)
+    assert (genesis_api.render_row(simulation.scene, simulation._camera, 0) != before).any()
+    single.reset(seed=0)
+
+
+def test_viewer_is_open() -> None:
+    """Without a display there is no viewer to ask; its class still has the method."""
+    from genesis.vis.viewer import Viewer
+
+    assert callable(Viewer.is_alive)
+
+
+def test_dofs_of_and_joint_limits_and_moving_links(env: BatchedEnv, varied: BatchedEnv) -> None:
+    for entity in (env.robot.entity, varied.robot.entity):
+        assert genesis_api.dofs_of(entity, ARM) == list(range(7))
+        low, high = genesis_api.joint_limits(entity, slice(0, 7))
+        assert low.shape == high.shape == (7,) and (low < HOME).all() and (high > HOME).all()
+        names = [entity.links[i].name for i in genesis_api.moving_links(entity)]
+        assert names[0] == "link1" and "hand" in names and "link0" not in names
+
+
+def test_command_joints(env: BatchedEnv) -> None:
+    """A target and its velocity move the joints there, faster than the target alone."""
+    entity = env.robot.entity
+    target = HOME.expand(ROWS, 7) + 0.02
+    velocity = torch.where(torch.arange(ROWS)[:, None] < 4, 0.0, 1.0).expand(ROWS, 7)
+    genesis_api.command_joints(entity, target, velocity, slice(0, 7))
+    way = physics_steps(env, 5)[:, :7] - HOME
+    assert (way > 0).all() and (way[4:] > way[:4]).all()
+
+
+@pytest.mark.parametrize("name", ["kp", "kv", "damping", "armature"])
+def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) -> None:
+    """A property is set in each row by itself."""
+    entity, dofs = varied.robot.entity, slice(0, 7)
+    nominal = getattr(entity, f"get_dofs_{name}")(dofs)
+    try:
+        scale = torch.linspace(1.0, 2.0, ROWS)[:, None]
+        genesis_api.set_joint_property(entity, name, scale * nominal[0], dofs)
+        torch.testing.assert_close(getattr(entity, f"get_dofs_{name}")(dofs), scale * nominal[0])
+        torch.testing.assert_close(genesis_api.joint_property(entity, name, dofs), nominal[0])
+    finally:
+        genesis_api.set_joint_property(entity, name, nominal, dofs)
+
+
+def test_link_inertia_and_set_link_inertia(varied: BatchedEnv) -> None:
+    """Masses and inertias are set in each row by itself, and setting a mass leaves the inertia alone."""
+    entity = varied.robot.entity
+    links = genesis_api.moving_links(entity)
+    before = entity.get_links_mass(links), entity.get_links_inertia(links)
+    masses, inertias = genesis_api.link_inertia(entity, links)
+    assert masses.shape == (len(links),) and inertias.shape == (len(links), 3, 3)
+    try:
+        scale = torch.linspace(1.0, 2.0, ROWS)[:, None]
+        genesis_api.set_link_inertia(entity, scale * masses, scale[..., None, None] * inertias, links)
+        torch.testing.assert_close(entity.get_links_mass(links), scale * masses)
+        torch.testing.assert_close(entity.get_links_inertia(links), scale[..., None, None] * inertias)
+    finally:
+        genesis_api.set_link_inertia(entity, *before, links)
+
+
+def test_push_link(env: BatchedEnv) -> None:
+    """A push moves the arm in its row, in its direction, and lasts for one physics step."""
+    entity = env.robot.entity
+    hand = entity.get_link("hand")
+    force = torch.zeros(ROWS, 3)
+    force[2, 1] = 200.0
+    still = physics_steps(env, 1)
+    env.reset(seed=0)
+    genesis_api.push_link(entity, hand.idx_local, force)
+    pushed = physics_steps(env, 1)
+    others = torch.arange(ROWS) != 2
+    assert torch.equal(pushed[others], still[others])
+    first = hand.get_vel()[2, 1]
+    assert first > 0.01
+    physics_steps(env, 1)
+    assert hand.get_vel()[2, 1] < 1.5 * first, "the second step was not pushed"
