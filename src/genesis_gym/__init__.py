@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import Motor, Push, Reach, Task
+    from genesis_gym.tasks import GoalTask, Motor, Push, Reach, Task
     from genesis_gym.variation.curriculum import Curriculum
     from genesis_gym.variation.randomization import Randomization
 
@@ -31,6 +31,7 @@ _HOMES = {
     "ReachingEnv": "genesis_gym.adapters.single",
     "GenesisVectorEnv": "genesis_gym.adapters.vector",
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
+    "GoalTask": "genesis_gym.tasks",
     "Task": "genesis_gym.tasks",
     "Motor": "genesis_gym.tasks",
     "Push": "genesis_gym.tasks",
@@ -47,6 +48,7 @@ __all__ = [
     "GenesisGymWrapper",
     "GenesisSb3VecEnv",
     "GenesisVectorEnv",
+    "GoalTask",
     "Motor",
     "Push",
     "Randomization",

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 
 from genesis_gym.adapters.autoreset import Autoreset
-from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_torch
+from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_observation, to_torch
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 
@@ -42,17 +42,17 @@ class GenesisSb3VecEnv(VecEnv):
         self._action: torch.Tensor | None = None
         super().__init__(core.num_envs, observation_space(core), action_space(core))
 
-    def reset(self) -> NDArray[np.float32]:
+    def reset(self) -> Any:
         """Begin a new episode in every row, seeded if `seed` was called before.
 
         Returns:
-            Observations `(num_envs, observation_dim)`.
+            Observations `(num_envs, observation_dim)`; with `goal=True` a dictionary.
         """
         observation, metrics = self._autoreset.reset(seed=self._seeds)
         self._reset_seeds()
         self._reset_options()
         self.reset_infos = _info_dicts(metrics)
-        return to_numpy(observation)
+        return to_observation(self.core, observation)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Take the actions of the next step.
@@ -74,11 +74,12 @@ class GenesisSb3VecEnv(VecEnv):
         infos = _info_dicts({**transition.final_metrics, "TimeLimit.truncated": time_out})
         ended = transition.reset.nonzero().flatten().tolist()
         if ended:
-            final = to_numpy(transition.final_observation)
             for row in ended:
-                infos[row]["terminal_observation"] = final[row].copy()
+                infos[row]["terminal_observation"] = to_observation(
+                    self.core, transition.final_observation[row].clone()
+                )
         return (
-            to_numpy(transition.observation),
+            to_observation(self.core, transition.observation),
             to_numpy(transition.reward),
             to_numpy(transition.reset),
             infos,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import gymnasium
@@ -9,7 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
-from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_torch
+from genesis_gym.adapters.spaces import (
+    action_space,
+    goal_reward,
+    observation_space,
+    to_numpy,
+    to_observation,
+    to_torch,
+)
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import MAX_EPISODE_STEPS
@@ -18,7 +26,7 @@ from genesis_gym.runtime.system import has_display
 from genesis_gym.tasks import Reach, Task
 
 
-class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
+class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
     """A robot in Genesis as a `gymnasium.Env`.
 
     With no task it offers the robot alone, to be subclassed: override `reset` and `step`, and call super. What
@@ -62,7 +70,8 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
             task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
             control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
             max_steps: Control steps after which an episode is truncated; None for never.
-            **kwargs: `reward_weights`, `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
+            **kwargs: `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and `observation_parts` of
+                `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
@@ -116,7 +125,7 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin a new episode; see `gymnasium.Env.reset`.
 
         Args:
@@ -124,13 +133,13 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
             options: Not used.
 
         Returns:
-            Observation `(observation_dim,)` and info.
+            Observation `(observation_dim,)`, with `goal=True` a dictionary, and info.
         """
         super().reset(seed=seed)
         observation, metrics = self.core.reset(seed=None if seed is None else int(seed))
-        return to_numpy(observation[0]), _info(metrics)
+        return to_observation(self.core, observation[0]), _info(metrics)
 
-    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], float, bool, bool, dict[str, Any]]:
+    def step(self, action: NDArray[np.float32]) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Take one control step; see `gymnasium.Env.step`.
 
         Args:
@@ -145,12 +154,17 @@ class GenesisGymWrapper(gymnasium.Env[NDArray[Any], NDArray[Any]]):
         tensor = to_torch(action)
         result = self.core.step(tensor.unsqueeze(0) if tensor.ndim == 1 else tensor.reshape(1, *tensor.shape))
         return (
-            to_numpy(result.observation[0]),
+            to_observation(self.core, result.observation[0]),
             result.reward.item(),
             bool(result.terminated.item()),
             bool(result.truncated.item()),
             _info(result.metrics),
         )
+
+    @property
+    def compute_reward(self) -> Callable[..., Any]:
+        """`BatchedEnv.compute_reward`; only there with `goal=True`: who has it is taken for a goal environment."""
+        return goal_reward(self.core)
 
     def render(self) -> NDArray[np.uint8] | None:
         """Draw the present state.

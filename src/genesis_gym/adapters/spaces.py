@@ -2,20 +2,63 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box
+from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
 from genesis_gym.core import OBSERVATION_BOUND, BatchedEnv
 from genesis_gym.errors import ActionError
 
+#: Keys of the observation of an environment made with `goal=True`, as in Gymnasium-Robotics.
+GOALS = ("achieved_goal", "desired_goal")
 
-def observation_space(env: BatchedEnv) -> Box:
-    """Space of one row's observation."""
-    return Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (env.observation_dim,), np.float32)
+
+def observation_space(env: BatchedEnv) -> Space[Any]:
+    """Space of one row's observation: a box, or with `goal=True` a dictionary of boxes."""
+    boxes: dict[str, Space[Any]] = {
+        name: Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (place.stop - place.start,), np.float32)
+        for name, place in _places(env).items()
+    }
+    return Dict(boxes) if len(boxes) > 1 else boxes["observation"]
+
+
+def to_observation(env: BatchedEnv, observation: torch.Tensor) -> Any:
+    """Give an observation of the core its form of `observation_space`.
+
+    Args:
+        env: The core.
+        observation: Of one row `(observation_dim,)` or of many `(n, observation_dim)`; nobody else holds it.
+
+    Returns:
+        An array, or with `goal=True` a dictionary of arrays.
+    """
+    array = to_numpy(observation)
+    places = _places(env)
+    if len(places) == 1:
+        return array
+    return {name: np.ascontiguousarray(array[..., place]) for name, place in places.items()}
+
+
+def goal_reward(env: BatchedEnv) -> Callable[..., Any]:
+    """The core's `compute_reward`.
+
+    Raises:
+        AttributeError: It was made without `goal=True`.
+    """
+    if GOALS[0] not in env.observation_layout:
+        raise AttributeError("compute_reward is only there with goal=True")
+    return env.compute_reward
+
+
+def _places(env: BatchedEnv) -> dict[str, slice]:
+    """Where the entries of an adapter's observation lie in that of the core, which has the goals last."""
+    goals = {name: env.observation_layout[name] for name in GOALS if name in env.observation_layout}
+    end = goals[GOALS[0]].start if goals else env.observation_dim
+    return {"observation": slice(0, end), **goals}
 
 
 def action_space(env: BatchedEnv) -> Box:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import gymnasium
@@ -14,7 +14,14 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from genesis_gym.adapters.autoreset import Autoreset, Transition
-from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_torch
+from genesis_gym.adapters.spaces import (
+    action_space,
+    goal_reward,
+    observation_space,
+    to_numpy,
+    to_observation,
+    to_torch,
+)
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import MAX_EPISODE_STEPS
@@ -24,7 +31,7 @@ from genesis_gym.tasks import Task
 Array = NDArray[Any]
 
 
-class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
+class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
     """A task in `num_envs` rows of one Genesis scene, as `gymnasium.make_vec` returns it.
 
     Attributes:
@@ -60,7 +67,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             max_episode_steps: Control steps after which an episode is truncated; None for never.
             autoreset_mode: When a row that ended is reset, as Gymnasium defines it: `NEXT_STEP`, `SAME_STEP`
                 or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
-            **kwargs: `reward_weights`, `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
+            **kwargs: `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and `observation_parts` of
+                `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
@@ -101,7 +109,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
-    ) -> tuple[Array, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Begin a new episode in every row, or in those of `options["reset_mask"]`.
 
         Args:
@@ -109,7 +117,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             options: `reset_mask`, a bool array `(num_envs,)` with at least one True, resets those rows only.
 
         Returns:
-            Observations `(num_envs, observation_dim)` and infos, of every row.
+            Observations `(num_envs, observation_dim)`, with `goal=True` a dictionary, and infos, of every row.
 
         Raises:
             ArgumentError: The seed or the mask has a wrong shape, dtype or value.
@@ -123,9 +131,9 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             seed = [None if s is None else operator.index(s) for s in seed]
         observation, metrics = self._autoreset.reset(rows, seed)
         present = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
-        return to_numpy(observation), _infos(metrics, present)
+        return to_observation(self.core, observation), _infos(metrics, present)
 
-    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+    def step(self, actions: Array) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
         """Take one control step in every row; see `gymnasium.vector.VectorEnv.step`.
 
         Args:
@@ -141,14 +149,19 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         transition = self._autoreset.step(to_torch(actions))
         infos = _infos(transition.metrics, np.ones(self.num_envs, dtype=np.bool_))
         if bool(transition.reset.any()):
-            infos.update(_final_infos(transition))
+            infos.update(_final_infos(self.core, transition))
         return (
-            to_numpy(transition.observation),
+            to_observation(self.core, transition.observation),
             to_numpy(transition.reward.double()),
             to_numpy(transition.terminated),
             to_numpy(transition.truncated),
             infos,
         )
+
+    @property
+    def compute_reward(self) -> Callable[..., Any]:
+        """`BatchedEnv.compute_reward`; only there with `goal=True`: who has it is taken for a goal environment."""
+        return goal_reward(self.core)
 
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
         """Draw the present state of every row.
@@ -185,11 +198,12 @@ def _infos(metrics: dict[str, torch.Tensor], present: NDArray[np.bool_]) -> dict
     return infos
 
 
-def _final_infos(transition: Transition) -> dict[str, Any]:
+def _final_infos(core: BatchedEnv, transition: Transition) -> dict[str, Any]:
     ended = to_numpy(transition.reset)
     final_obs = np.full(len(ended), None, dtype=object)
-    rows = to_numpy(transition.final_observation)[ended]
-    final_obs[ended] = np.fromiter(rows, dtype=object, count=len(rows))
+    final = to_observation(core, transition.final_observation)
+    for row in ended.nonzero()[0]:
+        final_obs[row] = {k: v[row] for k, v in final.items()} if isinstance(final, dict) else final[row]
     return {
         "final_obs": final_obs,
         "_final_obs": ended.copy(),

@@ -15,6 +15,7 @@ import torch
 
 from genesis_gym.controllers import CONTROLLERS, make_controller
 from genesis_gym.core.arguments import check_parts, check_seeds, check_weights
+from genesis_gym.core.objective import Objective
 from genesis_gym.core.witness import Witness
 from genesis_gym.errors import (
     ActionError,
@@ -102,7 +103,9 @@ class BatchedEnv:
         scene_type: str = "empty",
         control_mode: str = "joint_delta",
         max_episode_steps: int | None = None,
+        reward: str = "dense",
         reward_weights: Mapping[str, float] | None = None,
+        goal: bool = False,
         randomization: Randomization | Mapping[str, Any] | None = None,
         curriculum: Curriculum | Mapping[str, Any] | None = None,
         observation_parts: Mapping[str, int] | None = None,
@@ -119,7 +122,11 @@ class BatchedEnv:
             scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
             control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
             max_episode_steps: Control steps after which an episode is truncated; None for never.
+            reward: `"dense"`, what the task gives, or `"sparse"`, -1 until success and 0 then.
             reward_weights: Weights of reward terms that differ from the task's.
+            goal: Show the goal by itself: the adapters' observations are dictionaries of `observation`,
+                `achieved_goal` and `desired_goal`, and the reward depends on the two goals only, the dense one
+                being minus their distance. The task must be a `GoalTask`.
             randomization: What of the physics varies from episode to episode, or its fields.
             curriculum: When rows grow harder, or its fields; None for the full task from the start.
             observation_parts: Name → size of the parts that make the observation, in this order, so that several
@@ -135,12 +142,14 @@ class BatchedEnv:
         check_positive_int("num_envs", num_envs)
         if max_episode_steps is not None:
             check_positive_int("max_episode_steps", max_episode_steps)
+        check_choice("reward", reward, ("dense", "sparse"))
         check_choice("scene_type", scene_type, SCENES)
         check_choice("control_mode", control_mode, CONTROLLERS)
         spec = find_robot(robot)
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
+        self._objective = Objective(self.task, sparse=reward == "sparse", goal=goal)
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
         self.control_dt = SIM_DT * DECIMATION
@@ -183,12 +192,12 @@ class BatchedEnv:
 
         self._no_reward = torch.zeros(rows, device=self.device)
         evaluation = self.task.evaluate()
-        terms = self.task.reward(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
-        potentials = self.task.potential(evaluation)
-        own = {name: part.shape[-1] for name, part in self.task.observation().items()}
+        potentials = self._objective.potential(evaluation)
+        own = {name: part.shape[-1] for name, part in self._objective.observation().items()}
         try:
+            terms = self._objective.terms(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
             names = [*terms, *potentials]
-            self.reward_weights = check_weights(reward_weights or {}, names, self.task.reward_weights)
+            self.reward_weights = check_weights(reward_weights or {}, names, self._objective.reward_weights)
             self._parts = check_parts(observation_parts, own)
         except ArgumentError:
             self.simulation.close()
@@ -197,9 +206,10 @@ class BatchedEnv:
         self._potential = potentials
         self._succeeded = torch.zeros_like(self._faulty)
 
-        ends = torch.tensor([0, *self._parts.values()]).cumsum(0).tolist()
+        sizes = {**self._parts, **{name: part.shape[-1] for name, part in self._objective.goals().items()}}
+        ends = torch.tensor([0, *sizes.values()]).cumsum(0).tolist()
         self.observation_layout = {
-            name: slice(start, end) for name, start, end in zip(self._parts, ends, ends[1:], strict=False)
+            name: slice(start, end) for name, start, end in zip(sizes, ends, ends[1:], strict=False)
         }
         self.observation_dim: int = ends[-1]
         self._observation = torch.zeros(rows, self.observation_dim, device=self.device)
@@ -270,7 +280,7 @@ class BatchedEnv:
 
         evaluation = self.task.evaluate()
         if self._shaped:
-            potentials = self.task.potential(evaluation)
+            potentials = self._objective.potential(evaluation)
             self._potential = {
                 name: torch.where(mask, value, self._potential[name]) for name, value in potentials.items()
             }
@@ -342,6 +352,24 @@ class BatchedEnv:
             self._face(truncated),
             self._metrics(evaluation, reward_terms),
         )
+
+    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
+        """What a step is worth that achieves one goal when another is desired: Gymnasium-Robotics' `GoalEnv`.
+
+        It equals the reward of `step` for the goals that the step's observation shows; but a faulty row has 0.
+
+        Args:
+            achieved_goal: Array or tensor, float `(..., k)`.
+            desired_goal: The same.
+            info: Not used.
+
+        Returns:
+            float32 `(...)`, of the same library.
+
+        Raises:
+            ArgumentError: The environment was made without `goal=True`.
+        """
+        return self._objective.reward_of(achieved_goal, desired_goal, self.reward_weights)
 
     def render(self, rows: Sequence[int] | None = None) -> NDArray[np.uint8]:
         """Draw rows as they are now, each in an image of its own.
@@ -446,7 +474,7 @@ class BatchedEnv:
 
     def _observe(self) -> torch.Tensor:
         """Join the parts of the observation, neither clipped nor checked."""
-        parts = self.task.observation()
+        parts = self._objective.observation()
         rows = self._clock.numel()
         joined = torch.cat(
             [
@@ -455,13 +483,16 @@ class BatchedEnv:
             ],
             dim=-1,
         )
-        return joined if self._physics is None else self._physics.add_noise(joined, self._clock, self._random)
+        if self._physics is not None:
+            joined = self._physics.add_noise(joined, self._clock, self._random)
+        goals = self._objective.goals()
+        return torch.cat([joined, *goals.values()], dim=-1) if goals else joined
 
     def _reward_terms(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """The weighted terms of the step just taken."""
-        terms = self.task.reward(evaluation, action)
+        terms = self._objective.terms(evaluation, action)
         if self._shaped:
-            potential = self.task.potential(evaluation)
+            potential = self._objective.potential(evaluation)
             terms = {**terms, **{name: value - self._potential[name] for name, value in potential.items()}}
             self._potential = potential
         return {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}

@@ -9,11 +9,11 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
-from genesis_gym.tasks.task import Evaluation, Task
+from genesis_gym.tasks.task import Evaluation, GoalTask
 
 
 @dataclass(kw_only=True, eq=False)
-class Push(Task):
+class Push(GoalTask):
     """Push a cube with the closed gripper until its centre is within `tolerance` of a target on the ground.
 
     Cube, tolerance and the size of both boxes are those of panda-gym's PandaPush (Gallouédec et al., 2021). At
@@ -35,6 +35,7 @@ class Push(Task):
 
     reward_weights = {"distance": -5.0, "approach": -2.0, "success": 10.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
     gripper_opening = 0.0
+    goal_parts = ("target", "to_target")
 
     tolerance: float = 0.05
     cube_size: float = 0.04
@@ -91,16 +92,18 @@ class Push(Task):
             "cube_velocity": self._cube.get_vel(),
         }
 
+    def achieved_goal(self) -> torch.Tensor:
+        """Where the cube is."""
+        return self.cube_position
+
+    def desired_goal(self) -> torch.Tensor:
+        """The target."""
+        return self.target
+
     def evaluate(self) -> Evaluation:
         """Success is a distance below the tolerance."""
-        cube = self.cube_position
-        distance = torch.linalg.vector_norm(self.target - cube, dim=-1)
-        approach = torch.linalg.vector_norm(cube - self.robot.tool_position, dim=-1)
-        return {
-            "success": distance < self.tolerance,
-            "distance_to_target": distance,
-            "distance_to_cube": approach,
-        }
+        approach = torch.linalg.vector_norm(self.cube_position - self.robot.tool_position, dim=-1)
+        return {**super().evaluate(), "distance_to_cube": approach}
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """The cube closer to its target, and the tool closer to the cube, are better."""

@@ -9,11 +9,11 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
-from genesis_gym.tasks.task import Evaluation, Task
+from genesis_gym.tasks.task import Evaluation, GoalTask
 
 
 @dataclass(kw_only=True, eq=False)
-class Reach(Task):
+class Reach(GoalTask):
     """Bring the tool centre within `tolerance` of a target drawn from a box.
 
     At difficulty d the target lies on the straight way from the tool at home to the drawn target, after a share d
@@ -30,6 +30,7 @@ class Reach(Task):
     """
 
     reward_weights = {"distance": -5.0, "success": 10.0, "velocity": 0.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
+    goal_parts = ("target", "to_target")
 
     tolerance: float = 0.05
     target_low: tuple[float, float, float] = (0.3, -0.3, 0.2)
@@ -62,16 +63,19 @@ class Reach(Task):
 
     def observation(self) -> dict[str, torch.Tensor]:
         """Joints, then the target and the way to it, both in metres in the world frame."""
-        return {**super().observation(), "target": self.target, "to_target": self._to_target()}
+        return {
+            **super().observation(),
+            "target": self.target,
+            "to_target": self.target - self.robot.tool_position,
+        }
 
-    def goal(self) -> torch.Tensor:
+    def achieved_goal(self) -> torch.Tensor:
+        """Where the tool centre is."""
+        return self.robot.tool_position
+
+    def desired_goal(self) -> torch.Tensor:
         """The target."""
         return self.target
-
-    def evaluate(self) -> Evaluation:
-        """Success is a distance below the tolerance."""
-        distance = torch.linalg.vector_norm(self._to_target(), dim=-1)
-        return {"success": distance < self.tolerance, "distance_to_target": distance}
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Closer is better, and arriving is best."""
@@ -85,6 +89,3 @@ class Reach(Task):
     def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
         """Progress is distance made good."""
         return {"progress": -evaluation["distance_to_target"]}
-
-    def _to_target(self) -> torch.Tensor:
-        return self.target - self.robot.tool_position

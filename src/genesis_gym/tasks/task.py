@@ -119,3 +119,56 @@ class Task:
             Name → float `(num_rows,)`.
         """
         return {}
+
+
+class GoalTask(Task):
+    """A task with a goal, such as a place, whose success is to be near it.
+
+    With `goal=True` an environment shows the goal by itself, as Gymnasium-Robotics' `GoalEnv` does, so that a
+    learner may ask what another goal would have been worth.
+
+    Attributes:
+        tolerance: Distance below which the goal is achieved.
+        goal_parts: Parts of the observation that depend on the goal; left out where the goal is shown by itself.
+    """
+
+    tolerance: float
+    goal_parts: ClassVar[tuple[str, ...]] = ()
+
+    def achieved_goal(self) -> torch.Tensor:
+        """What is achieved at present.
+
+        Returns:
+            float `(num_rows, k)`.
+        """
+        raise NotImplementedError
+
+    def desired_goal(self) -> torch.Tensor:
+        """What shall be achieved.
+
+        Returns:
+            float `(num_rows, k)`.
+        """
+        raise NotImplementedError
+
+    def distance(self, achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
+        """How far two goals are from each other; Euclidean unless overridden.
+
+        Args:
+            achieved: float `(..., k)`.
+            desired: float `(..., k)`.
+
+        Returns:
+            float `(...)`.
+        """
+        distance: torch.Tensor = torch.linalg.vector_norm(desired - achieved, dim=-1)
+        return distance
+
+    def goal(self) -> torch.Tensor:
+        """The desired goal, if it is a place."""
+        return self.desired_goal()
+
+    def evaluate(self) -> Evaluation:
+        """Success is a distance below the tolerance."""
+        distance = self.distance(self.achieved_goal(), self.desired_goal())
+        return {"success": distance < self.tolerance, "distance_to_target": distance}

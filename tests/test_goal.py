@@ -1,0 +1,152 @@
+"""Environments that show their goal by itself, for hindsight: Gymnasium-Robotics' `GoalEnv` by its contract."""
+
+from __future__ import annotations
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+from gymnasium.utils.env_checker import check_env
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from stable_baselines3 import SAC, HerReplayBuffer
+from stable_baselines3.common.env_checker import check_env as check_sb3_env
+
+from conftest import random_actions
+from genesis_gym import BatchedEnv
+from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
+from genesis_gym.errors import ArgumentError
+from genesis_gym.testing import check_vector_env
+
+ROWS = 8
+KEYS = ["achieved_goal", "desired_goal", "observation"]
+
+
+@pytest.fixture(params=["sparse", "dense"])
+def env(request: pytest.FixtureRequest, make_core) -> BatchedEnv:
+    core: BatchedEnv = make_core(ROWS, goal=True, reward=request.param, max_episode_steps=30)
+    core.reset(seed=0)
+    return core
+
+
+def goals_of(env: BatchedEnv, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    layout = env.observation_layout
+    return observation[:, layout["achieved_goal"]], observation[:, layout["desired_goal"]]
+
+
+def test_the_reward_of_a_step_is_that_of_its_goals(env: BatchedEnv, monkeypatch) -> None:
+    monkeypatch.setattr(env.task, "tolerance", 0.25)  # so that random actions meet it
+    rewards = []
+    for action in torch.from_numpy(random_actions(60, ROWS, 7)):
+        result = env.step(action)
+        achieved, desired = goals_of(env, result.observation)
+        assert torch.equal(env.compute_reward(achieved, desired, {}), result.reward)
+        from_numpy = env.compute_reward(achieved.numpy(), desired.numpy(), [{}] * ROWS)
+        assert from_numpy.dtype == np.float32 and (from_numpy == result.reward.numpy()).all()
+        for row in range(ROWS):
+            assert env.compute_reward(achieved[row].numpy(), desired[row].numpy()) == result.reward[row]
+        if "sparse" in env.reward_weights:
+            assert torch.equal(result.reward == 0, result.metrics["is_success"])
+        rewards.append(result.reward)
+        if bool((result.terminated | result.truncated).any()):
+            env.reset(result.terminated | result.truncated)
+    assert torch.stack(rewards).unique().numel() > 1
+
+
+def test_the_observation_does_not_tell_the_goal(env: BatchedEnv) -> None:
+    env.reset(seed=0)
+    before = env._observe()
+    env.task.target = env.task.target + 0.1
+    after = env._observe()
+    end = env.observation_layout["achieved_goal"].start
+    assert torch.equal(before[:, :end], after[:, :end]) and not torch.equal(before, after)
+    env.reset(seed=0)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(1, 40).flatmap(
+        lambda n: st.tuples(*[arrays(np.float32, (n, 3), elements=st.floats(-2, 2, width=32))] * 2)
+    )
+)
+def test_a_reward_does_not_depend_on_its_neighbours(env: BatchedEnv, goals) -> None:
+    """What a replay buffer asks for many at once is what it would be told one by one."""
+    achieved, desired = goals
+    together = env.compute_reward(achieved, desired)
+    assert together.shape == (len(achieved),)
+    for one, a, d in zip(together, achieved, desired, strict=True):
+        assert env.compute_reward(a[None], d[None])[0] == one == env.compute_reward(a, d)
+
+
+def test_gymnasiums_faces(recwarn) -> None:
+    kwargs = {"goal": True, "reward": "sparse"}
+    single = gymnasium.make("Genesis/FrankaReach-v0", **kwargs)
+    assert sorted(single.observation_space.spaces) == KEYS
+    check_env(single.unwrapped, skip_render_check=True)
+    check_sb3_env(single.unwrapped)
+    observation, info = single.reset(seed=3)
+    reward = single.unwrapped.compute_reward(observation["achieved_goal"], observation["desired_goal"], info)
+    assert reward == -1.0
+    single.close()
+
+    many = gymnasium.make_vec("Genesis/FrankaReach-v0", ROWS, autoreset_mode="SameStep", **kwargs)
+    assert sorted(many.single_observation_space.spaces) == KEYS
+    first, _ = many.reset(seed=3)
+    assert (
+        first["observation"].shape == (ROWS, 14)
+        and (first["desired_goal"][0] == observation["desired_goal"]).all()
+    )
+    while True:
+        last, rewards, terminated, truncated, infos = many.step(many.action_space.sample())
+        ended = terminated | truncated
+        expected = many.compute_reward(last["achieved_goal"], last["desired_goal"])
+        assert (rewards[~ended] == expected[~ended]).all()
+        if ended.any():
+            break
+    final = infos["final_obs"]
+    for row in ended.nonzero()[0]:
+        assert many.single_observation_space.contains(final[row])
+        assert many.compute_reward(final[row]["achieved_goal"], final[row]["desired_goal"]) == rewards[row]
+    many.close()
+
+
+@pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
+def test_the_checker_passes_a_goal_environment(mode: str) -> None:
+    kwargs = {"goal": True, "reward": "sparse", "max_episode_steps": 20}
+    env = gymnasium.make_vec("Genesis/FrankaReach-v0", ROWS, autoreset_mode=mode, **kwargs)
+    check_vector_env(env, steps=50)
+    env.close()
+
+
+def test_hindsight_relabels_by_the_rewards_of_the_environment(make_core) -> None:
+    """SB3's own buffer, as its documentation uses it."""
+    core = make_core(ROWS, goal=True, reward="sparse", max_episode_steps=30)
+    env = GenesisSb3VecEnv(core)
+    model = SAC(
+        "MultiInputPolicy",
+        env,
+        replay_buffer_class=HerReplayBuffer,
+        replay_buffer_kwargs={"n_sampled_goal": 4, "goal_selection_strategy": "future"},
+        learning_starts=400,
+        seed=0,
+        device="cpu",
+    )
+    model.learn(640)
+    buffer = model.replay_buffer
+    samples = buffer.sample(512)
+    achieved, desired = (samples.next_observations[name].numpy() for name in KEYS[:2])
+    assert (core.compute_reward(achieved, desired) == samples.rewards.numpy()[:, 0]).all()
+    assert 0.05 < (samples.rewards == 0).float().mean() < 0.95, "hindsight finds successes"
+
+
+def test_what_cannot_be(make_core, single) -> None:
+    with pytest.raises(ArgumentError, match="goal=True is not possible: Motor is no GoalTask"):
+        BatchedEnv("motor", goal=True)
+    with pytest.raises(ArgumentError, match="reward='sparse' is not possible: Task has no success"):
+        BatchedEnv("none", reward="sparse")
+    with pytest.raises(ArgumentError, match=r"reward='parse' is not known .did you mean 'sparse'"):
+        BatchedEnv("reach", reward="parse")
+    assert not hasattr(single.unwrapped, "compute_reward")
+    with pytest.raises(ArgumentError, match="make the environment with goal=True"):
+        make_core(ROWS).compute_reward(np.zeros(3), np.zeros(3))
