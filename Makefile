@@ -4,10 +4,10 @@ BIN := .venv/bin
 # Where PyTorch publishes CPU-only wheels; used on a machine without an NVIDIA GPU when pip's own sources have none.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help install demo test test-slow check bench build clean
+.PHONY: help install demo test test-slow conformance check bench build clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Create .venv and install everything, pinned by constraints.txt
 
@@ -33,6 +33,10 @@ test: install ## Run the checks and the tests
 
 test-slow: install ## Run the long learning tests
 	$(BIN)/python -m pytest -m slow
+
+conformance: install ## Install clients that nobody here wrote (conformance/README.md) and run them
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[conformance]'
+	$(BIN)/python -m pytest conformance
 
 bench: install ## Measure steps per second of every face beside raw Genesis
 	$(BIN)/python benchmarks/step_rate.py

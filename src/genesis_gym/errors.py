@@ -36,6 +36,10 @@ class ClosedError(GenesisGymError, gymnasium.error.ClosedEnvironmentError):
     """A closed environment was used."""
 
 
+class ForkError(GenesisGymError, RuntimeError):
+    """Genesis cannot run in a process that was forked from one in which it runs."""
+
+
 class MissingDependencyError(GenesisGymError, RuntimeError):
     """A system library, a display or an optional package is missing."""
 

@@ -36,6 +36,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
 
     Attributes:
         core: The batched environment behind it.
+        autoreset_mode: As in `metadata`; torchrl reads it here, where `SyncVectorEnv` has it.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             **kwargs,
         )
         self._autoreset = Autoreset(self.core, autoreset_mode)
+        self.autoreset_mode = autoreset_mode
         self.num_envs = num_envs
         self.render_mode = render_mode
         self.metadata = {

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.errors import ArgumentError, ForkError, check_choice
 from genesis_gym.runtime import genesis_api
 from genesis_gym.runtime.shortcuts import quick_cpu_name, quick_introspection
 from genesis_gym.runtime.system import require_libraries
@@ -23,6 +23,7 @@ logger = logging.getLogger("genesis_gym")
 BACKENDS = ("auto", "cpu", "gpu")
 
 _fallback_told = False
+_forked = False
 
 
 def start(backend: str = "auto") -> torch.device:
@@ -38,9 +39,15 @@ def start(backend: str = "auto") -> torch.device:
 
     Raises:
         ArgumentError: `backend` is unknown, or Genesis already runs on another one in this process.
+        ForkError: Genesis ran in the process that this one was forked from.
         MissingDependencyError: A system library that Genesis needs is missing.
     """
     check_choice("backend", backend, BACKENDS)
+    if _forked:
+        raise ForkError(
+            "this process was forked from one in which Genesis runs, and would hang: start it by 'spawn' (in "
+            "AsyncVectorEnv context='spawn'), or make many rows in one process by gymnasium.make_vec"
+        )
     gs = _import_genesis()
     if not genesis_api.is_initialized(gs):
         _initialise(gs, backend)
@@ -147,6 +154,16 @@ def _initialise(gs: Any, backend: str) -> None:
     # On the CPU, torch's threads cost small operations up to 8× against a busy core; OMP_NUM_THREADS overrides.
     if gs.backend == gs.cpu and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(1)
+
+
+def _note_fork() -> None:
+    """Genesis's worker threads do not live on in a fork: its first new kernel would wait for them for ever."""
+    global _forked
+    gs = sys.modules.get("genesis")
+    _forked = gs is not None and genesis_api.is_initialized(gs)
+
+
+os.register_at_fork(after_in_child=_note_fork)
 
 
 def _tell_fallback() -> None:
