@@ -14,6 +14,7 @@ from rich.console import Console
 from stable_baselines3 import PPO
 
 from conftest import ENV_ID
+from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning.config import CONFIG_VERSION, make_config, parse_config
 from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_policy, evaluate_run
@@ -81,9 +82,16 @@ def test_evaluation_counts_each_rows_first_episode(core) -> None:
     assert result.mean_final_distance == pytest.approx(metrics["distance_to_target"].mean().item(), abs=5e-3)
 
 
-def test_sb3_can_load_its_own_archive(demo_run) -> None:
+def test_sb3s_archive_acts_as_the_policy_where_it_is_trusted(demo_run, tmp_path, capsys) -> None:
     folder, _ = demo_run
     assert PPO.load(folder / "model.zip", device="cpu").policy is not None
+    safe, trusted = evaluate_run(folder, 20), evaluate_run(folder / "model.zip", 20, trust=True)
+    assert trusted.records == safe.records
+
+    (tmp_path / "config.json").write_text((folder / "config.json").read_text())
+    (tmp_path / "model.zip").write_text("no archive")
+    assert main(["evaluate", str(tmp_path / "model.zip"), "--trust"]) == 2
+    assert "model.zip cannot be loaded" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
-from genesis_gym.cli.options import Best, Device, Imports, import_modules, print_table
+from genesis_gym.cli.options import Best, Device, Imports, Run, Trust, import_modules, print_table
 from genesis_gym.errors import ArgumentError, check_choice
 
 
@@ -18,10 +18,11 @@ from genesis_gym.errors import ArgumentError, check_choice
 class Evaluate:
     """Evaluate the policy of a run folder on fresh deterministic episodes."""
 
-    folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
+    source: Run
     episodes: Annotated[int, arg(help="How many episodes.")] = 100
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     best: Best = False
+    trust: Trust = False
     device: Device = "auto"
     imports: Imports = ()
     plot: Annotated[Path | None, arg(help="Draw the evaluation into this file, a .png, .svg or .pdf.")] = None
@@ -38,7 +39,7 @@ class Evaluate:
 
         import_modules(self.imports)
         seed = EVALUATION_SEED if self.seed is None else self.seed
-        result = evaluate_run(self.folder, self.episodes, seed, self.device, best=self.best)
+        result = evaluate_run(self.source, self.episodes, seed, self.device, best=self.best, trust=self.trust)
         if self.plot is not None:
             from genesis_gym.learning.plots import evaluation_panels, save_picture
             from genesis_gym.learning.runs import write_whole

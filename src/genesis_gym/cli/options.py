@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from tyro.conf import UseAppendAction, arg
+from tyro.conf import Positional, UseAppendAction, arg
 
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS
@@ -23,6 +23,8 @@ Out = Annotated[
 ]
 Seed = Annotated[int, arg(help="Seed of the policy and of row 0; row i has seed + i.")]
 Best = Annotated[bool, arg(help="Take the best policy of the evaluations during training, not the last.")]
+Run = Annotated[Positional[Path], arg(name="run", help="The run folder, or with --trust an SB3 .zip in it.")]
+Trust = Annotated[bool, arg(help="Unpickle an SB3 .zip, which runs any code that it holds.")]
 Pairs = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")]
 Imports = Annotated[
     tuple[str, ...],

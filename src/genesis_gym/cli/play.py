@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
-from tyro.conf import Positional, arg
+from tyro.conf import arg
 
-from genesis_gym.cli.options import Best, Device, Imports, Quiet, import_modules
+from genesis_gym.cli.options import Best, Device, Imports, Quiet, Run, Trust, import_modules
 from genesis_gym.errors import MissingDependencyError, check_choice
 
 
@@ -17,7 +17,7 @@ from genesis_gym.errors import MissingDependencyError, check_choice
 class Play:
     """Watch the policy of a run: in Genesis's viewer where there is a display, in a video otherwise."""
 
-    folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
+    source: Run
     out: Annotated[
         Path | None,
         arg(help="MP4 or GIF to write, also where there is a display. Default: play.mp4 in the run folder."),
@@ -26,6 +26,7 @@ class Play:
     episodes: Annotated[int | None, arg(help="How many episodes. Default: as many as rows.")] = None
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     best: Best = False
+    trust: Trust = False
     device: Device = "auto"
     imports: Imports = ()
     quiet: Quiet = False
@@ -34,6 +35,7 @@ class Play:
         """Do it."""
         from genesis_gym.learning.evaluate import EVALUATION_SEED
         from genesis_gym.learning.play import watch_run
+        from genesis_gym.learning.runs import locate
         from genesis_gym.runtime import BACKENDS
         from genesis_gym.runtime.system import has_display
 
@@ -41,9 +43,10 @@ class Play:
         import_modules(self.imports)
         episodes = self.rows if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed
+        which = {"best": self.best, "trust": self.trust}
         path = None
         if self.out is None and has_display():
-            played = watch_run(self.folder, episodes, seed, console, self.device, best=self.best)
+            played = watch_run(self.source, episodes, seed, console, self.device, **which)
         else:
             try:
                 from genesis_gym.learning.video import record_run
@@ -51,8 +54,8 @@ class Play:
                 raise MissingDependencyError(
                     f"a video needs more packages ({error}); pip install 'genesis-gym[video]' brings them"
                 ) from error
-            path = self.out or _fresh(self.folder / "play.mp4")
-            played = record_run(self.folder, path, episodes, seed, self.rows, console, self.device, best=self.best)
+            path = self.out or _fresh(locate(self.source, trust=self.trust)[0] / "play.mp4")
+            played = record_run(self.source, path, episodes, seed, self.rows, console, self.device, **which)
         print(f"episodes   {len(played)}")
         print(f"successes  {sum(episode.outcome == 'success' for episode in played)}")
         if path is not None:

@@ -174,16 +174,23 @@ def evaluate_policy(env: BatchedEnv, act: Act, episodes: int, seed: int = EVALUA
 
 
 def evaluate_run(
-    folder: Path, episodes: int, seed: int = EVALUATION_SEED, backend: str = "auto", *, best: bool = False
+    run: Path,
+    episodes: int,
+    seed: int = EVALUATION_SEED,
+    backend: str = "auto",
+    *,
+    best: bool = False,
+    trust: bool = False,
 ) -> EvaluationResult:
     """Evaluate the policy of a run folder in a scene of its own.
 
     Args:
-        folder: The run folder.
+        run: The run folder, or with `trust` an archive of SB3 in it.
         episodes: How many episodes, at least 1.
         seed: Seed of the first.
         backend: One of `genesis_gym.runtime.BACKENDS`.
         best: Take the best policy of the evaluations during training instead of the last.
+        trust: Unpickle an archive, which runs any code that it holds.
 
     Returns:
         The figures.
@@ -193,7 +200,7 @@ def evaluate_run(
         ArgumentError: `episodes`, `seed` or `backend` is not allowed.
     """
     check_positive_int("episodes", episodes)
-    _, env, act = open_run(folder, min(episodes, 256), backend=backend, best=best)
+    _, env, act = open_run(run, min(episodes, 256), backend=backend, best=best, trust=trust)
     try:
         return evaluate_policy(env, act, episodes, seed)
     finally:

@@ -45,7 +45,7 @@ def check_folder(folder: Path) -> None:
     if folder.suffix in (".zip", ".pkl") and folder.is_file():
         raise RunFolderError(
             f"{folder} is not loaded: SB3's own archives are unpickled, which runs any code they hold. Give the "
-            "run folder; or, if you trust the file, load it by hand: stable_baselines3.PPO.load(...) (SAC, TD3)"
+            "run folder; or, if you trust who made the .zip, type evaluate or play with it and --trust"
         )
     if not folder.is_dir():
         if folder.exists():

@@ -16,7 +16,7 @@ from genesis_gym.core.env import StepResult
 from genesis_gym.errors import ArgumentError, check_positive_int
 from genesis_gym.learning.policy import Act, open_run
 from genesis_gym.learning.progress import HEARTBEAT_SECONDS, announced
-from genesis_gym.learning.runs import read_config
+from genesis_gym.learning.runs import locate, read_config
 
 Outcome = Literal["success", "failure", "time out", "fault"]
 
@@ -134,19 +134,27 @@ def narrated(moments: Iterator[Moment], env: BatchedEnv, episodes: int, console:
 
 
 def watch_run(
-    folder: Path, episodes: int, seed: int, console: Console, backend: str = "auto", *, best: bool = False
+    run: Path,
+    episodes: int,
+    seed: int,
+    console: Console,
+    backend: str = "auto",
+    *,
+    best: bool = False,
+    trust: bool = False,
 ) -> list[Episode]:
     """Show the policy of a run in Genesis's viewer, in real time, one episode after the other.
 
     It ends with the last episode, when the window is closed, or at Ctrl-C.
 
     Args:
-        folder: The run folder.
+        run: The run folder, or with `trust` an archive of SB3 in it.
         episodes: How many, at least 1.
         seed: Seed of the first.
         console: Where progress is shown.
         backend: One of `genesis_gym.runtime.BACKENDS`.
         best: Take the best policy of the evaluations during training instead of the last.
+        trust: Unpickle an archive, which runs any code that it holds.
 
     Returns:
         The episodes that were played to their end.
@@ -157,9 +165,9 @@ def watch_run(
         MissingDependencyError: There is no display.
     """
     check_positive_int("episodes", episodes)
-    env_id = read_config(folder).env
+    env_id = read_config(locate(run, trust=trust)[0]).env
     with announced(console, f"Opening the viewer on {env_id}"):
-        _, env, act = open_run(folder, 1, backend=backend, show_viewer=True, best=best)
+        _, env, act = open_run(run, 1, backend=backend, show_viewer=True, best=best, trust=trust)
     ended: list[Episode] = []
     try:
         with env.simulation.until_viewer_closes(), contextlib.suppress(KeyboardInterrupt):

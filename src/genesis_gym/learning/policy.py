@@ -27,6 +27,7 @@ from genesis_gym.learning.runs import (
     POLICY_FILE,
     SB3_FILE,
     SB3_NORMALIZE_FILE,
+    locate,
     read_config,
     write_whole,
 )
@@ -233,14 +234,15 @@ def _check_tensors(path: Path, given: dict[str, torch.Tensor], expected: dict[st
 
 
 def open_run(
-    folder: Path, num_envs: int, *, best: bool = False, **kwargs: Any
+    run: Path, num_envs: int, *, best: bool = False, trust: bool = False, **kwargs: Any
 ) -> tuple[TrainConfig, BatchedEnv, Act]:
     """Build the environment of a run and read its policy; the caller closes the environment.
 
     Args:
-        folder: The run folder.
+        run: The run folder, or with `trust` an archive of SB3 in it.
         num_envs: Rows of the environment.
         best: As in `load_policy`.
+        trust: Unpickle an archive, which runs any code that it holds.
         **kwargs: `backend`, `show_viewer` and `camera_rows` of `BatchedEnv`.
 
     Returns:
@@ -249,10 +251,16 @@ def open_run(
     Raises:
         RunFolderError: It is no run folder, or its files cannot be read.
     """
+    folder, archive = locate(run, trust=trust)
     config = read_config(folder)
-    _read_policy(folder, best)  # what is damaged is told before a scene is built
+    if archive is None:
+        _read_policy(folder, best)  # what is damaged is told before a scene is built
     env = make_core(config.env, num_envs, **config.evaluation_env(), **kwargs)
     try:
+        if archive is not None:
+            from genesis_gym.learning.archive import load_archive
+
+            return config, env, load_archive(archive, config, env)
         return config, env, load_policy(folder, config, env, best=best)
     except GenesisGymError:
         env.close()

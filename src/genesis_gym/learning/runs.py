@@ -1,7 +1,7 @@
 """Run folders: what a training run leaves behind, and how it is read back.
 
 Nothing here unpickles: a policy is tensors (safetensors) and a validated JSON config. `model.zip` and
-`vec_normalize.pkl`, written for people who go on with SB3 by hand, are never read.
+`vec_normalize.pkl`, written for people who go on with SB3 by hand, are read by `archive.py` alone, if trusted.
 """
 
 from __future__ import annotations
@@ -93,6 +93,19 @@ def write_json(path: Path, data: Any) -> None:
         data: What to write.
     """
     write_whole(path, lambda file: file.write_text(json.dumps(data, indent=2) + "\n"))
+
+
+def locate(run: Path, *, trust: bool) -> tuple[Path, Path | None]:
+    """Tell the run folder from an archive of SB3 in it.
+
+    Args:
+        run: The run folder, or with `trust` an archive.
+        trust: Whether an archive may be unpickled.
+
+    Returns:
+        The run folder, and the archive that was named instead; None for none.
+    """
+    return (run.parent, run) if trust and run.suffix == ".zip" else (run, None)
 
 
 def read_config(folder: Path) -> TrainConfig:

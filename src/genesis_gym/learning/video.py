@@ -20,7 +20,7 @@ from genesis_gym.errors import ArgumentError, check_positive_int
 from genesis_gym.learning.play import FIRST_STATE_SECONDS, LAST_STATE_SECONDS, Episode, Moment, narrated, play
 from genesis_gym.learning.policy import Act, open_run
 from genesis_gym.learning.progress import announced
-from genesis_gym.learning.runs import read_config, write_whole
+from genesis_gym.learning.runs import locate, read_config, write_whole
 from genesis_gym.runtime.simulation import CAMERA_RESOLUTION
 
 #: Frames in a second of video. A frame is one control step, so that 50 Hz control is seen at half its speed.
@@ -147,7 +147,7 @@ def record_video(
 
 
 def record_run(
-    folder: Path,
+    run: Path,
     path: Path,
     episodes: int,
     seed: int,
@@ -156,11 +156,12 @@ def record_run(
     backend: str = "auto",
     *,
     best: bool = False,
+    trust: bool = False,
 ) -> list[Episode]:
     """Film the policy of a run folder in a scene of its own.
 
     Args:
-        folder: The run folder.
+        run: The run folder, or with `trust` an archive of SB3 in it.
         path: The MP4 or GIF to write; it must not exist.
         episodes: How many episodes, at least 1.
         seed: Seed of the first.
@@ -168,6 +169,7 @@ def record_run(
         console: Where progress is shown.
         backend: One of `genesis_gym.runtime.BACKENDS`.
         best: Take the best policy of the evaluations during training instead of the last.
+        trust: Unpickle an archive, which runs any code that it holds.
 
     Returns:
         The episodes, in the order in which they ended.
@@ -179,10 +181,10 @@ def record_run(
     check_positive_int("rows", rows)
     check_positive_int("episodes", episodes)
     rows = min(rows, episodes)
-    env_id = read_config(folder).env
+    env_id = read_config(locate(run, trust=trust)[0]).env
     _check_path(path)
     with announced(console, f"Building {rows} rows of {env_id}"):
-        _, env, act = open_run(folder, rows, backend=backend, camera_rows=range(rows), best=best)
+        _, env, act = open_run(run, rows, backend=backend, camera_rows=range(rows), best=best, trust=trust)
     try:
         return record_video(env, act, path, episodes, seed, rows=rows, console=console)
     finally:
