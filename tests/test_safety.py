@@ -30,10 +30,11 @@ import torch
 
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, GenesisGymError, RunFolderError, WriteError
-from genesis_gym.learning import callbacks, checkpoint, files, pipeline, policy, study, tune
+from genesis_gym.learning import callbacks, checkpoint, faults, files, pipeline, policy, study, tune
 from genesis_gym.learning import train as train_module
 from genesis_gym.learning.config import make_config
 from genesis_gym.learning.evaluate import evaluate_policy
+from genesis_gym.learning.faults import FaultDump
 from genesis_gym.learning.report import describe_run
 from genesis_gym.learning.runs import read_config, write_whole
 from genesis_gym.learning.stages import parse_plan, read_plan, run_stages
@@ -130,6 +131,12 @@ def good(tmp_path_factory, make_core) -> Path:
     for name in ("model.zip", "vec_normalize.pkl"):
         (run / name).write_bytes(pickle.dumps(Bomb(home / "exploded")))
 
+    core.reset(seed=0)
+    core.witness = FaultDump(run, CONFIG)
+    for poison in (0.0, 0.0, float("nan")):
+        core.step(torch.full((8, 7), poison))
+    core.witness = None
+
     settings = study.make_tune_config(timesteps=512)
     opened = study.open_study(settings, trials)
     for number in range(2):
@@ -148,7 +155,7 @@ def home(good, tmp_path, make_core, monkeypatch) -> Path:
     """A copy of them beside a secret; commands that need a scene get the session's."""
     core = make_core(8)
     monkeypatch.setattr(core, "close", lambda: None)
-    for module in (policy, pipeline):
+    for module in (policy, pipeline, faults):
         monkeypatch.setattr(module, "make_core", lambda env, *_, **__: find_spec(env) and core)
     monkeypatch.setattr(tune, "make_core", build_scene)
     monkeypatch.setattr(pipeline, "EVALUATION_EPISODES", 8)
@@ -172,6 +179,7 @@ READERS = {
     "evaluation.json": ("run", "report home/run"),
     "progress.csv": ("run", "report home/run"),
     "policy.mp4": ("run", "report home/run"),
+    "fault-001.safetensors": ("run", "replay home/run/fault-001.safetensors"),
     "stages.yaml": (".", "train --stages home/stages.yaml --out home/out"),
     "space.yaml": (".", "tune --space home/space.yaml --timesteps 512 --out home/out"),
     "study.json": ("study", "tune --out home/study --timesteps 512 --trials 2"),
@@ -410,6 +418,27 @@ CHECKPOINTS = [
     tensors("shapes", "random sequence", lambda held: [held.pop(n) for n in list(held) if "random" in n]),
 ]
 
+FAULTS = [
+    *HEADERS,
+    described("types", "version", version="1"),
+    described("types", "no version", version=None),
+    described("types", "config", config=[1]),
+    described("names", "a module", config={**CONFIG.model_dump(mode="json"), "env": "stranger:My/Env-v0"}),
+    described("numbers", "rows", config={**CONFIG.model_dump(mode="json"), "num_envs": 10**9}),
+    described("shapes", "other rows", config={**CONFIG.model_dump(mode="json"), "num_envs": 9}),
+    undescribed("no JSON", "{"),
+    undescribed("deep", "[" * 100_000),
+    tensors("types", "no actions", lambda held: held.pop("actions")),
+    tensors("types", "actions of integers", lambda held: held.update(actions=held["actions"].nan_to_num().int())),
+    tensors("shapes", "no steps", lambda held: held.update(actions=torch.zeros(0, 8, 7))),
+    tensors("shapes", "wide actions", lambda held: held.update(actions=torch.zeros(3, 8, 700))),
+    tensors("shapes", "resets", lambda held: held.update(reset_steps=torch.zeros(5, dtype=torch.int64))),
+    tensors("types", "no state", lambda held: [held.pop(n) for n in list(held) if n.startswith("start/")]),
+    tensors("types", "no last state", lambda held: [held.pop(n) for n in list(held) if n.startswith("last/")]),
+    tensors("shapes", "clock", lambda held: held.update({"last/core/clock": torch.zeros(9, dtype=torch.int64)})),
+    tensors("types", "an index", lambda held: held.update({"start/simulation/x": torch.zeros(9).int()})),
+]
+
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30)
 )
@@ -612,6 +641,7 @@ OWN = {
     "evaluation.json": EVALUATIONS,
     "progress.csv": LOGS,
     "policy.mp4": VIDEOS,
+    "fault-001.safetensors": FAULTS,
     "stages.yaml": PLANS,
     "space.yaml": SPACES,
     "study.json": STUDIES,

@@ -240,8 +240,9 @@ def _run_again(fault: Fault, env: BatchedEnv) -> Replay:
         while resets and resets[0][0] == step:
             env.reset(resets.pop(0)[1])
         if step == last:
-            undisturbed = _same(env.state(), fault.last)
-            env.restore(fault.last)
+            ours = env.state()
+            env.restore(fault.last)  # refuses what does not fit
+            undisturbed = _same(ours, fault.last)
         before = env.fault_counts
         env.step(action.to(env.device))
     faulty = (env.fault_counts > before).cpu()
