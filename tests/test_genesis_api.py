@@ -239,6 +239,17 @@ def test_link_inertia_and_set_link_inertia(varied: BatchedEnv) -> None:
         genesis_api.set_link_inertia(entity, *before, links)
 
 
+def test_jacobian(env: BatchedEnv) -> None:
+    """Its rows are translations, then rotations; the shoulder's axis is upright, and the point is off the link."""
+    entity = env.robot.entity
+    point = torch.tensor([0.0, 0.0, 0.1034])
+    matrix = genesis_api.jacobian(entity, entity.get_link("hand"), point)
+    assert matrix.shape == (ROWS, 6, 9)
+    torch.testing.assert_close(matrix[:, 3:, 0], torch.tensor([0.0, 0.0, 1.0]).expand(ROWS, 3), atol=1e-4, rtol=0)
+    tool = env.robot.tool_position
+    torch.testing.assert_close(matrix[:, 1, 0], tool[:, 0], atol=1e-4, rtol=0)
+
+
 def test_push_link(env: BatchedEnv) -> None:
     """A push moves the arm in its row, in its direction, and lasts for one physics step."""
     entity = env.robot.entity

@@ -1,11 +1,17 @@
 """Controllers turn an action in [-1, 1] into targets for the robot's joints."""
 
+from genesis_gym.controllers.cartesian import EndEffectorDeltaPose, EndEffectorDeltaPosition
 from genesis_gym.controllers.joint import Controller, JointDelta, JointPosition
 from genesis_gym.errors import check_choice
 from genesis_gym.robots import Robot
 
 #: What `control_mode` may be.
-CONTROLLERS: dict[str, type[Controller]] = {"joint_delta": JointDelta, "joint_position": JointPosition}
+CONTROLLERS: dict[str, type[Controller]] = {
+    "joint_delta": JointDelta,
+    "joint_position": JointPosition,
+    "ee_delta_position": EndEffectorDeltaPosition,
+    "ee_delta_pose": EndEffectorDeltaPose,
+}
 
 
 def make_controller(control_mode: str, robot: Robot, control_dt: float) -> Controller:
@@ -26,4 +32,12 @@ def make_controller(control_mode: str, robot: Robot, control_dt: float) -> Contr
     return CONTROLLERS[control_mode](robot, control_dt)
 
 
-__all__ = ["CONTROLLERS", "Controller", "JointDelta", "JointPosition", "make_controller"]
+__all__ = [
+    "CONTROLLERS",
+    "Controller",
+    "EndEffectorDeltaPose",
+    "EndEffectorDeltaPosition",
+    "JointDelta",
+    "JointPosition",
+    "make_controller",
+]

@@ -50,6 +50,18 @@ class Controller:
         """
         self.target = torch.where(rows[:, None], self._robot.joint_position, self.target)
 
+    def state(self) -> dict[str, torch.Tensor]:
+        """What a checkpoint keeps."""
+        return {"target": self.target}
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Go on from what `state` gave.
+
+        Args:
+            state: The tensors, of as many rows as this.
+        """
+        self.target = state["target"]
+
     def apply(self, action: torch.Tensor) -> None:
         """Command the robot for one control step.
 

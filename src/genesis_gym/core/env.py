@@ -425,7 +425,7 @@ class BatchedEnv:
         parts = {
             "simulation": self.simulation.state(),
             "random": self._random.state(),
-            "controller": {"target": self._controller.target},
+            "controller": self._controller.state(),
             "task": {name: value for name, value in vars(self.task).items() if isinstance(value, torch.Tensor)},
             "potential": self._potential,
             "curriculum": {} if self._levels is None else self._levels.state(),
@@ -461,7 +461,7 @@ class BatchedEnv:
 
         self.simulation.restore(part("simulation"))
         self._random.restore(part("random"))
-        self._controller.target = part("controller")["target"]
+        self._controller.restore(part("controller"))
         vars(self.task).update(part("task"))
         self._potential = part("potential")
         if self._levels is not None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from genesis_gym import rotations
 from genesis_gym.runtime import Simulation, genesis_api
 
 
@@ -62,6 +63,7 @@ class Robot:
     Attributes:
         joint_position: Arm joints, rad `(rows, joints)`.
         joint_velocity: Arm joints, rad/s `(rows, joints)`.
+        tool_quaternion: Orientation of the end-effector's link, w, x, y, z in the world frame `(rows, 4)`.
         tool_position: Tool centre (between the fingertips of a gripper), world frame, metres `(rows, 3)`.
         spec: Its declaration.
         entity: The Genesis entity.
@@ -118,7 +120,8 @@ class Robot:
         """Read the state of every row from the simulator."""
         self.joint_position: torch.Tensor = self.entity.get_dofs_position(self.dofs)
         self.joint_velocity: torch.Tensor = self.entity.get_dofs_velocity(self.dofs)
-        self.tool_position = self._tool(self._end_effector.get_pos(), self._end_effector.get_quat())
+        self.tool_quaternion: torch.Tensor = self._end_effector.get_quat()
+        self.tool_position = self._tool(self._end_effector.get_pos(), self.tool_quaternion)
 
     def joint_property(self, name: str) -> torch.Tensor:
         """A property of the arm joints, as the first row has it.
@@ -172,6 +175,14 @@ class Robot:
         """
         genesis_api.push_link(self.entity, self._end_effector.idx_local, force)
 
+    def jacobian(self) -> torch.Tensor:
+        """How the arm's joints move the tool centre at present.
+
+        Returns:
+            m/rad and rad/rad, world frame, `(rows, 6, joints)`: three rows along, three about the axes.
+        """
+        return genesis_api.jacobian(self.entity, self._end_effector, self._tool_offset)[..., self.dofs]
+
     def forward_kinematics(self, joint_position: torch.Tensor) -> torch.Tensor:
         """Tool centre at given joint positions, by the simulator's own kinematics; no state changes.
 
@@ -190,12 +201,8 @@ class Robot:
         return self._tool(position[:, index], quaternion[:, index])
 
     def _tool(self, position: torch.Tensor, quaternion: torch.Tensor) -> torch.Tensor:
-        """Move from the link's origin to the tool centre: p + q ⊗ offset, with q = (w, x, y, z)."""
-        w, v = quaternion[:, :1], quaternion[:, 1:]
-        offset = self._tool_offset.expand_as(v)
-        t = 2.0 * torch.linalg.cross(v, offset)
-        moved: torch.Tensor = position + offset + w * t + torch.linalg.cross(v, t)
-        return moved
+        """Move from the link's origin to the tool centre."""
+        return position + rotations.rotate(quaternion, self._tool_offset)
 
     def _dofs(self, joints: tuple[str, ...]) -> slice | list[int]:
         """Indices of joints; Genesis reads a slice three times as fast as a list."""

@@ -190,6 +190,18 @@ def set_link_inertia(entity: Any, masses: torch.Tensor, inertias: torch.Tensor, 
     entity.set_links_mass(masses, links)
 
 
+def jacobian(entity: Any, link: Any, point: torch.Tensor) -> torch.Tensor:
+    """Jacobian of a point of a link, world frame, `(rows, 6, dofs)`: translations first.
+
+    Args:
+        entity: The entity.
+        link: Its link.
+        point: In the link's frame, metres `(3,)`.
+    """
+    matrix: torch.Tensor = entity.get_jacobian(link, point)
+    return matrix
+
+
 def push_link(entity: Any, link: int, force: torch.Tensor) -> None:
     """Push a link at its centre of mass during the next physics step, world frame, N `(rows, 3)`.
 
