@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from genesis_gym.errors import MissingDependencyError
+from genesis_gym.runtime import leaks
 from genesis_gym.runtime.backend import kernel_cache_is_cold, start
 from genesis_gym.runtime.shortcuts import quick_introspection
 from genesis_gym.runtime.system import require_display
@@ -87,6 +88,7 @@ class Simulation:
             )
         with quick_introspection():
             self.scene.build(n_envs=self.num_rows)
+        leaks.share_kernels(self.scene)
 
     def set_initial_state(self) -> None:
         """Make the present state the one that `reset` returns to."""
@@ -162,8 +164,7 @@ class Simulation:
     def _solver_record(self) -> tuple[Any, dict[str, Any]]:
         """Genesis's own record of its state, and the rigid solver's arrays in it."""
         record = self.scene.sim.__getstate__()
-        (solver,) = record.solvers.values()
-        return record, solver.arrays
+        return record, record.solvers["RigidSolver"].arrays
 
     def set_gravity(self, gravity: torch.Tensor) -> None:
         """Set the gravity of every row.
@@ -231,7 +232,9 @@ class Simulation:
 
     def close(self) -> None:
         """Destroy the scene; Genesis itself and other scenes live on."""
+        leaks.let_go(self.scene)
         self.scene.destroy()
+        leaks.return_freed_memory()
 
     def _new_viewed_scene(self, varied_physics: bool) -> Any:
         import genesis as gs
