@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genesis_gym.errors import MissingDependencyError
-from genesis_gym.runtime import genesis_api
+from genesis_gym.runtime import genesis_api, leaks
 from genesis_gym.runtime.backend import kernel_cache_is_cold, start
 from genesis_gym.runtime.shortcuts import quick_introspection
 from genesis_gym.runtime.system import require_display
@@ -85,6 +85,7 @@ class Simulation:
             )
         with quick_introspection():
             self.scene.build(n_envs=self.num_rows)
+        leaks.share_kernels(self.scene)
 
     def set_initial_state(self) -> None:
         """Make the present state the one that `reset` returns to."""
@@ -226,7 +227,9 @@ class Simulation:
 
     def close(self) -> None:
         """Destroy the scene; Genesis itself and other scenes live on."""
+        leaks.let_go(self.scene)
         self.scene.destroy()
+        leaks.return_freed_memory()
 
     def _new_viewed_scene(self, varied_physics: bool) -> Any:
         import genesis as gs

@@ -56,7 +56,9 @@ class Push(GoalTask):
         self._marker: Any = None
         if simulation.visual:
             disc = gs.morphs.Cylinder(radius=self.tolerance, height=0.002, fixed=True, collision=False)
-            self._marker = simulation.scene.add_entity(disc, surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3)))
+            self._marker = simulation.scene.add_entity(
+                disc, material=gs.materials.Kinematic(), surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3))
+            )
 
     def start(self, robot: Robot, simulation: Simulation) -> None:
         """Allocate the targets."""

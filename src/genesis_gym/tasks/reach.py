@@ -43,7 +43,9 @@ class Reach(GoalTask):
             import genesis as gs
 
             sphere = gs.morphs.Sphere(radius=self.tolerance, fixed=True, collision=False)
-            self._marker = simulation.scene.add_entity(sphere, surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3)))
+            self._marker = simulation.scene.add_entity(
+                sphere, material=gs.materials.Kinematic(), surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3))
+            )
 
     def start(self, robot: Robot, simulation: Simulation) -> None:
         """Allocate the targets."""
