@@ -1,17 +1,26 @@
-"""RSL-RL, unmodified, on the batched scene."""
+"""RSL-RL, unmodified, on the batched scene, and as a library that learns."""
 
 from __future__ import annotations
+
+import csv
+import sys
 
 import pytest
 import torch
 from rsl_rl.env import VecEnv
 from rsl_rl.runners import OnPolicyRunner
+from stable_baselines3.common.vec_env import VecMonitor
 from tensordict import TensorDict
 
 import genesis_gym
 from conftest import ENV_ID
 from genesis_gym.adapters.rsl_rl import make_rsl_rl_vec_env
-from genesis_gym.errors import ArgumentError, ClosedError
+from genesis_gym.cli.main import main
+from genesis_gym.errors import ArgumentError, ClosedError, RunFolderError
+from genesis_gym.learning.checkpoint import carry_over, read_checkpoint
+from genesis_gym.learning.config import make_config
+from genesis_gym.learning.policy import load_policy, make_model
+from genesis_gym.learning.train import train
 
 NETWORK = {"class_name": "MLPModel", "hidden_dims": [32, 32], "obs_normalization": True}
 
@@ -146,3 +155,75 @@ def test_make_and_close() -> None:
     rows.close()
     with pytest.raises(ClosedError):
         rows.step(torch.zeros(2, 7))
+
+
+# As a library that learns, with the commands of every other
+
+
+def short_config(timesteps: int = 256, **hyperparameters):
+    short = {"num_steps_per_env": 16, "num_mini_batches": 2, "num_learning_epochs": 2, **hyperparameters}
+    return make_config(algorithm="RSL_PPO", num_envs=8, timesteps=timesteps, hyperparameters=short)
+
+
+def test_the_model_shows_sb3_what_rsl_rl_does(tmp_path, core) -> None:
+    """Steps, episodes and figures are those of the runner's own rollouts."""
+    train(short_config(1_024), core, tmp_path)
+    *_, last = csv.DictReader((tmp_path / "progress.csv").open())
+    assert {
+        "train/value",
+        "train/surrogate",
+        "train/learning_rate",
+        "train/std",
+        "rollout/success_rate",
+    } <= last.keys()
+    with (tmp_path / "0.monitor.csv").open() as file:
+        next(file)
+        episodes = list(csv.DictReader(file))
+    assert float(last["rollout/ep_rew_mean"]) == pytest.approx(
+        sum(float(episode["r"]) for episode in episodes) / len(episodes), rel=1e-4
+    )
+    assert 1_024 - 8 * 100 < sum(int(episode["l"]) for episode in episodes) <= 1_024
+    assert not (tmp_path / "model.zip").exists(), "SB3's archive would hold what SB3 cannot read"
+
+
+def test_its_policy_is_the_runners(tmp_path, core) -> None:
+    """Written, read, and acting as RSL-RL's own policy for inference does."""
+    act = train(short_config(), core, tmp_path)
+    observation = core.reset(seed=5)[0]
+    read = load_policy(tmp_path, short_config(), core)
+    assert torch.equal(read(observation), act(observation))
+    rows = VecMonitor(genesis_gym.GenesisSb3VecEnv(core))
+    model = make_model(short_config(), rows, core.device)
+    carry_over(read_checkpoint(tmp_path), model, core)
+    own = model.runner.get_inference_policy()
+    with torch.no_grad():
+        assert torch.equal(own({"policy": observation}), act(observation))
+
+
+def test_the_adapted_learning_rate_carries_over(tmp_path, core) -> None:
+    config = short_config(schedule="adaptive", desired_kl=9.0)
+    train(config, core, tmp_path)
+    model = make_model(config, VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
+    before = model.adaptive_learning_rate
+    checkpoint = read_checkpoint(tmp_path)
+    carry_over(checkpoint, model, core)
+    assert model.adaptive_learning_rate == checkpoint.tensors["learning_rate"].item() != before
+    assert {group["lr"] for group in model.policy.optimizer.param_groups} == {model.adaptive_learning_rate}
+    checkpoint.tensors["learning_rate"].fill_(-1.0)
+    with pytest.raises(RunFolderError, match="the learning rate is -1"):
+        carry_over(checkpoint, model, core)
+
+
+def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:
+    train(short_config(), core, tmp_path)
+    model = make_model(make_config(num_envs=8), VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
+    with pytest.raises(RunFolderError, match="was trained by RslRlPPO, not by PPO"):
+        carry_over(read_checkpoint(tmp_path), model, core)
+
+
+def test_without_rsl_rl_one_line_says_what_to_install(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "genesis_gym.learning.rsl_rl", None)
+    assert main(["train", "--backend", "rsl_rl", "--quiet", "--out", "run"]) == 2
+    assert "pip install 'genesis-gym[rsl_rl]'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
