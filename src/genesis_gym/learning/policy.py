@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -96,6 +97,8 @@ def find_algorithm(name: str) -> type[BaseAlgorithm]:
     """
     if name in ALGORITHMS:
         return ALGORITHMS[name]
+    # RSL-RL imports GitPython, which would not be imported without a git command, and needs none here.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     try:
         from genesis_gym.learning.rsl_rl import RslRlPPO
     except ImportError as error:

@@ -232,16 +232,17 @@ PRESETS: dict[str, dict[str, Preset]] = {
         # RSL-RL normalises no rewards, and clipping the value loss would hold values of their size back.
         "default": Preset(
             num_envs=128,
-            timesteps=140_000,
+            timesteps=180_000,
             hyperparameters=RslRlPPOHyperparameters(
-                learning_rate=2e-3,
+                learning_rate=3e-3,
                 schedule="fixed",
                 num_steps_per_env=16,
+                num_learning_epochs=2,
+                num_mini_batches=8,
                 gamma=0.95,
                 lam=0.9,
                 entropy_coef=0.0,
                 use_clipped_value_loss=False,
-                activation="tanh",
                 init_std=0.5,
             ),
         ),
