@@ -229,8 +229,8 @@ PRESETS: dict[str, dict[str, Preset]] = {
         ),
     },
     "RSL_PPO": {
-        # RSL-RL normalises no rewards, and clipping the value loss would hold values of their size back. One epoch:
-        # an update costs more time than the steps that it saves.
+        # RSL-RL normalises no rewards, and clipping the value loss would hold values of their size back. One
+        # epoch: an update costs more time than the steps that it saves.
         "default": Preset(
             num_envs=128,
             timesteps=220_000,
