@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 
 import genesis_gym
 from genesis_gym.registration import MAX_EPISODE_STEPS
+
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # RSL-RL's GitPython then does without a git command
 
 ENV_ID = "Genesis/FrankaReach-v0"
 

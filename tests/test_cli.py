@@ -19,6 +19,13 @@ ROOT = Path(__file__).parent.parent
     ("words", "named"),
     [
         (["train", "--algorithm", "DQN"], "algorithm='DQN' is not known; allowed: 'PPO', 'SAC', 'TD3'"),
+        (["train", "--backend", "rllib"], "backend='rllib' is not known; allowed: 'sb3', 'rsl_rl'"),
+        (["train", "--backend", "rsl_rl", "--algorithm", "sac"], "algorithm='SAC' is not known; allowed: 'PPO'"),
+        (["train", "--backend", "rsl_rl", "--set", "n_steps=8"], "hyperparameter='n_steps' is not known"),
+        (["train", "--backend", "rsl_rl", "--set", "num_mini_batches=4096"], "cannot be divided"),
+        (["train", "--backend", "rsl_rl", "--set", "hidden_dims=,"], "hidden_dims"),
+        (["train", "--config", "no.json", "--backend", "rsl_rl"], "--config leaves no choice of --backend"),
+        (["tune", "--algorithm", "rsl_ppo"], "algorithm='RSL_PPO' is not known"),
         (["train", "--env", "Genesis/FrankaReech-v0"], "did you mean 'Genesis/FrankaReach-v0'"),
         (["train", "--num-envs", "0"], "num_envs=0 is not allowed"),
         (["train", "--num-envs", "-4"], "num_envs=-4 is not allowed"),
@@ -140,10 +147,15 @@ def test_the_guides_commands(tmp_path) -> None:
     assert helped.returncode == 0 and "--seed" in helped.stdout
 
 
-def test_the_benchmark_runs(tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize(
+    ("script", "measured"),
+    [("step_rate", {"raw", "core", "make_vec", "sb3"}), ("training_rate", {"core", "rsl_rl", "sb3"})],
+)
+def test_the_benchmark_runs(tmp_path, monkeypatch, script: str, measured: set[str]) -> None:
     out = tmp_path / "rates.json"
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     words = ["--num-envs", "4", "--rounds", "1", "--seconds", "0.05", "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["step_rate.py", *words])
-    runpy.run_path(str(ROOT / "benchmarks" / "step_rate.py"), run_name="__main__")
+    monkeypatch.setattr(sys, "argv", [f"{script}.py", *words])
+    runpy.run_path(str(ROOT / "benchmarks" / f"{script}.py"), run_name="__main__")
     (result,) = json.loads(out.read_text())["results"]
-    assert result["steps_per_second"].keys() == {"raw", "core", "make_vec", "sb3"}
+    assert result["steps_per_second"].keys() == measured

@@ -23,7 +23,13 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 #: What a shortened training has at most.
 MOST = {"num_envs": 8, "timesteps": 256, "evaluate_every": 128}
-MOST_HYPERPARAMETERS = {"n_steps": 16, "batch_size": 64, "learning_starts": 64, "buffer_size": 2_000}
+MOST_HYPERPARAMETERS = {
+    "n_steps": 16,
+    "num_steps_per_env": 16,
+    "batch_size": 64,
+    "learning_starts": 64,
+    "buffer_size": 2_000,
+}
 
 #: Commands whose own tests run them, in processes of their own: they end Genesis, or install.
 ELSEWHERE = ("make", "genesis-gym warmup", "python")

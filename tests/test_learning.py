@@ -94,12 +94,17 @@ def test_sb3s_archive_acts_as_the_policy_where_it_is_trusted(demo_run, tmp_path,
     assert "model.zip cannot be loaded" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
-@pytest.mark.parametrize("preset", ["default", "guide"])
+@pytest.mark.parametrize(("algorithm", "preset"), [(name, preset) for name in PRESETS for preset in PRESETS[name]])
 def test_every_preset_trains(tmp_path, algorithm: str, preset: str) -> None:
-    """A few steps of each: every hyperparameter reaches SB3 under a name that it knows."""
+    """A few steps of each: every hyperparameter reaches its library under a name that it knows."""
     config = make_config(algorithm=algorithm, preset=preset, num_envs=2, timesteps=64)
-    shortened = {"learning_starts": 16, "n_steps": 16, "batch_size": 16, "buffer_size": 256}
+    shortened = {
+        "learning_starts": 16,
+        "n_steps": 16,
+        "num_steps_per_env": 16,
+        "batch_size": 16,
+        "buffer_size": 256,
+    }
     known = {name: value for name, value in shortened.items() if hasattr(config.hyperparameters, name)}
     config = config.model_copy(update={"hyperparameters": config.hyperparameters.model_copy(update=known)})
     folder = new_run_folder(tmp_path / "run", "run")
@@ -239,7 +244,7 @@ def test_an_evaluation_of_nothing_is_refused(core, episodes: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
+@pytest.mark.parametrize("algorithm", PRESETS)
 def test_each_algorithm_solves_reach(tmp_path, algorithm: str, seed: int) -> None:
     config = make_config(ENV_ID, algorithm, seed=seed)
     report = run_pipeline(config, new_run_folder(tmp_path / "run", "run"), Console(quiet=True))

@@ -34,6 +34,7 @@ SHORT = {
     "PPO": {"n_steps": 16, "batch_size": 64, "n_epochs": 2},
     "SAC": {"learning_starts": 64, "batch_size": 32, "buffer_size": 2_000},
     "TD3": {"learning_starts": 64, "batch_size": 32, "buffer_size": 2_000},
+    "RSL_PPO": {"num_steps_per_env": 16, "num_mini_batches": 2, "num_learning_epochs": 2},
 }
 QUICK = Curriculum(initial=0.1, step=0.1, threshold=0.5, window=1)
 
@@ -60,7 +61,7 @@ def column(rows: list[dict[str, str]], name: str) -> list[float]:
     return [float(row[name]) for row in rows if row.get(name)]
 
 
-@pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
+@pytest.mark.parametrize("algorithm", SHORT)
 def test_evaluation_during_training(tmp_path, easing, algorithm: str) -> None:
     """In the training's own scene; the best policy is kept; the figures are logged."""
     config = short_config(algorithm, evaluate_every=128, curriculum=QUICK)
@@ -93,8 +94,9 @@ def test_training_stops_at_a_threshold(tmp_path, core) -> None:
         assert torch.equal(policy[name], best[name]), "what met the threshold is what is kept"
 
 
-def test_logs(tmp_path, easing) -> None:
-    train(short_config(curriculum=QUICK), easing, tmp_path)
+@pytest.mark.parametrize("algorithm", ["PPO", "RSL_PPO"])
+def test_logs(tmp_path, easing, algorithm: str) -> None:
+    train(short_config(algorithm, curriculum=QUICK), easing, tmp_path)
     rows = rows_of(tmp_path / "progress.csv")
     assert column(rows, "time/total_timesteps") == [128.0, 256.0, 384.0, 512.0]
     for name in ("reward/distance", "reward/success", "curriculum/difficulty", "memory/process_mb"):
@@ -227,7 +229,7 @@ class Interrupt(BaseCallback):
         return True
 
 
-@pytest.mark.parametrize("algorithm", ["PPO", "SAC", "TD3"])
+@pytest.mark.parametrize("algorithm", SHORT)
 def test_a_resumed_run_equals_one_that_went_through(tmp_path, make_core, monkeypatch, algorithm: str) -> None:
     """Byte for byte: policy, optimisers, normaliser, curriculum, generators, replay buffer and environment.
 

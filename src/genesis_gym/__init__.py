@@ -13,6 +13,7 @@ from genesis_gym.errors import GenesisGymError
 from genesis_gym.registration import register_environments
 
 if TYPE_CHECKING:
+    from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
     from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
     from genesis_gym.adapters.single import GenesisGymWrapper, ReachingEnv
     from genesis_gym.adapters.vector import GenesisVectorEnv
@@ -30,6 +31,7 @@ _HOMES = {
     "GenesisGymWrapper": "genesis_gym.adapters.single",
     "ReachingEnv": "genesis_gym.adapters.single",
     "GenesisVectorEnv": "genesis_gym.adapters.vector",
+    "GenesisRslRlVecEnv": "genesis_gym.adapters.rsl_rl",
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
     "GoalTask": "genesis_gym.tasks",
     "Task": "genesis_gym.tasks",
@@ -46,6 +48,7 @@ __all__ = [
     "Curriculum",
     "GenesisGymError",
     "GenesisGymWrapper",
+    "GenesisRslRlVecEnv",
     "GenesisSb3VecEnv",
     "GenesisVectorEnv",
     "GoalTask",

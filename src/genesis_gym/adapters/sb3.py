@@ -51,7 +51,7 @@ class GenesisSb3VecEnv(VecEnv):
         observation, metrics = self._autoreset.reset(seed=self._seeds)
         self._reset_seeds()
         self._reset_options()
-        self.reset_infos = _info_dicts(metrics)
+        self.reset_infos = info_dicts(metrics)
         return to_observation(self.core, observation)
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
@@ -71,7 +71,7 @@ class GenesisSb3VecEnv(VecEnv):
         assert self._action is not None, "step_wait() was called before step_async()"
         transition = self._autoreset.step(self._action)
         time_out = transition.truncated & ~transition.terminated
-        infos = _info_dicts({**transition.final_metrics, "TimeLimit.truncated": time_out})
+        infos = info_dicts({**transition.final_metrics, "TimeLimit.truncated": time_out})
         ended = transition.reset.nonzero().flatten().tolist()
         if ended:
             for row in ended:
@@ -133,8 +133,15 @@ def make_sb3_vec_env(env_id: str, num_envs: int, **kwargs: Any) -> GenesisSb3Vec
     return GenesisSb3VecEnv(make_core(env_id, num_envs, **kwargs))
 
 
-def _info_dicts(metrics: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
-    """SB3 wants one dictionary for each row and step."""
+def info_dicts(metrics: dict[str, torch.Tensor]) -> list[dict[str, Any]]:
+    """Metrics as SB3 wants them, one dictionary for each row.
+
+    Args:
+        metrics: Name → `(num_envs, …)`.
+
+    Returns:
+        For each row name → number.
+    """
     names = list(metrics)
     columns = [metrics[name].tolist() for name in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]

@@ -58,6 +58,7 @@ class Train:
 
     env: Annotated[str | None, arg(help=f"Id of the environment. Default: {DEFAULT_ENV}.")] = None
     algorithm: Annotated[str | None, arg(help="PPO (the default), SAC or TD3.")] = None
+    backend: Annotated[str | None, arg(help="Library that learns: sb3 (the default) or rsl_rl (PPO only).")] = None
     preset: Annotated[str | None, arg(help="default (tuned) or guide (the training guide's numbers).")] = None
     seed: Annotated[int | None, arg(help="Seed of policy and row 0; row i has seed + i. Default: 0.")] = None
     num_envs: Annotated[int | None, arg(help="Rows of the scene. Default: the preset's.")] = None
@@ -118,6 +119,7 @@ class Train:
 
     def _config(self) -> TrainConfig:
         from genesis_gym.learning.config import change_config, make_config
+        from genesis_gym.learning.presets import LIBRARIES
         from genesis_gym.learning.runs import read_config_file
 
         given: dict[str, Any] = {
@@ -137,6 +139,10 @@ class Train:
         if self.config is not None:
             return change_config(read_config_file(self.config), **given)
         algorithm = (self.algorithm or "PPO").upper()
+        if self.backend is not None:
+            check_choice("backend", self.backend, LIBRARIES)
+            check_choice(f"backend {self.backend}: algorithm", algorithm, LIBRARIES[self.backend])
+            algorithm = LIBRARIES[self.backend][algorithm]
         return make_config(self.env or DEFAULT_ENV, algorithm, preset=self.preset or "default", **given)
 
     def _refuse_contradictions(self) -> None:
@@ -147,7 +153,7 @@ class Train:
         for option, idle in (
             ("resume", given - everywhere - {"resume"}),
             ("stages", given - everywhere - {"stages", "out"}),
-            ("config", given & {"env", "algorithm", "preset"}),
+            ("config", given & {"env", "backend", "algorithm", "preset"}),
         ):
             if option in given and idle:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in defaults if name in idle)

@@ -88,6 +88,8 @@ class BatchedEnv:
         observation_layout: Name of each part of an observation → its place.
         fault_counts: Faults of each row since it was made, int64 `(num_envs,)`.
         reward_weights: Name of each reward term → its weight.
+        observation: What `reset` or `step` gave last, float32 `(num_envs, observation_dim)`.
+        episode_steps: Control steps that each row's episode has taken, int64 `(num_envs,)`; may be assigned.
         difficulty: How hard the next episode of each row will be, float `(num_envs,)`.
         witness: Who is told of every call; None for nobody.
     """
@@ -218,6 +220,25 @@ class BatchedEnv:
     def fault_counts(self) -> torch.Tensor:
         """Faults of each row since it was made, int64 `(num_envs,)`."""
         return self._fault_counts[: self.num_envs].clone()
+
+    @property
+    def observation(self) -> torch.Tensor:
+        """What `reset` or `step` gave last, float32 `(num_envs, observation_dim)`."""
+        return self._face(self._observation.clone())
+
+    @property
+    def episode_steps(self) -> torch.Tensor:
+        """Control steps that each row's episode has taken, int64 `(num_envs,)`; assign it to set the clocks."""
+        return self._face(self._clock.clone())
+
+    @episode_steps.setter
+    def episode_steps(self, steps: torch.Tensor) -> None:
+        if steps.dtype != torch.int64 or steps.shape != (self.num_envs,):
+            raise ArgumentError(
+                f"episode_steps has dtype {steps.dtype} and shape {tuple(steps.shape)}; "
+                f"it must be int64 of shape ({self.num_envs},)"
+            )
+        self._clock = self._pad(steps.to(self.device, copy=True))
 
     @property
     def difficulty(self) -> torch.Tensor:

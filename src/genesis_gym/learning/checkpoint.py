@@ -236,6 +236,8 @@ def _model_tensors(model: BaseAlgorithm) -> Tensors:
             tensors.update({f"{part}/{name}": value for name, value in state.items()})
     if isinstance(log_ent_coef := getattr(model, "log_ent_coef", None), torch.Tensor):
         tensors["log_ent_coef"] = log_ent_coef
+    if (rate := getattr(model, "adaptive_learning_rate", None)) is not None:
+        tensors["learning_rate"] = torch.tensor(rate, dtype=torch.float64)
     for name, statistics in _statistics(model).items():
         for field in ("mean", "var", "count"):
             tensors[f"{name}/{field}"] = torch.tensor(getattr(statistics, field), dtype=torch.float64)
@@ -258,6 +260,8 @@ def _restore_model(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
     model.set_parameters(parameters, exact_match=True, device=model.device)
     if isinstance(log_ent_coef := getattr(model, "log_ent_coef", None), torch.Tensor):
         log_ent_coef.data.copy_(checkpoint.tensors["log_ent_coef"])
+    if hasattr(model, "adaptive_learning_rate"):
+        model.adaptive_learning_rate = checkpoint.tensors["learning_rate"].item()
     for name, statistics in _statistics(model).items():
         mean, var, count = (checkpoint.tensors[f"{name}/{field}"].numpy() for field in ("mean", "var", "count"))
         if mean.shape != np.shape(statistics.mean) or var.shape != np.shape(statistics.var):

@@ -10,8 +10,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, 
 from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, shown
 from genesis_gym.learning.presets import (
     PRESETS,
+    AnyHyperparameters,
     Hyperparameters,
     PPOHyperparameters,
+    RslRlPPOHyperparameters,
     SACHyperparameters,
     TD3Hyperparameters,
 )
@@ -52,6 +54,7 @@ HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {
     "PPO": PPOHyperparameters,
     "SAC": SACHyperparameters,
     "TD3": TD3Hyperparameters,
+    "RSL_PPO": RslRlPPOHyperparameters,
 }
 
 
@@ -85,7 +88,7 @@ class TrainConfig(BaseModel):
     seed: int = Field(ge=0, lt=2**32)
     num_envs: int = Field(ge=1, le=MAX_ROWS)
     timesteps: Timesteps
-    hyperparameters: PPOHyperparameters | SACHyperparameters | TD3Hyperparameters
+    hyperparameters: AnyHyperparameters
     reward_weights: dict[str, float] = {}
     randomization: Randomization = Randomization()
     curriculum: Curriculum | None = None
@@ -96,11 +99,15 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_rollout(self) -> TrainConfig:
-        steps = self.num_envs * getattr(self.hyperparameters, "n_steps", 1)
+        name = "num_steps_per_env" if isinstance(self.hyperparameters, RslRlPPOHyperparameters) else "n_steps"
+        steps = self.num_envs * getattr(self.hyperparameters, name, 1)
         if steps > MAX_ROLLOUT:
             raise ValueError(
-                f"a rollout of num_envs x n_steps = {steps} steps is too long; {MAX_ROLLOUT} are allowed"
+                f"a rollout of num_envs x {name} = {steps} steps is too long; {MAX_ROLLOUT} are allowed"
             )
+        parts = getattr(self.hyperparameters, "num_mini_batches", 0)
+        if steps < 2 * parts:
+            raise ValueError(f"a rollout of {steps} steps cannot be divided into num_mini_batches={parts}")
         return self
 
     def evaluation_env(self) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from genesis_gym.core.make import make_core
 from genesis_gym.errors import GenesisGymError, WriteError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
-from genesis_gym.learning.policy import Act
+from genesis_gym.learning.policy import Act, find_algorithm
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.report import describe_run, draw_pictures, write_report
 from genesis_gym.learning.runs import (
@@ -114,6 +114,7 @@ def run_pipeline(
     lap("import")
     camera_rows = [0] if video else ()
     try:
+        find_algorithm(config.algorithm)  # a missing package is told before a scene is built
         with announced(console, f"Building {config.num_envs} rows of {config.env}"):
             arguments = config.training_env()
             env = make_core(config.env, config.num_envs, backend=backend, camera_rows=camera_rows, **arguments)

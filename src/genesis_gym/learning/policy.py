@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,9 +20,10 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 from genesis_gym.adapters.spaces import action_space, observation_space
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
-from genesis_gym.errors import GenesisGymError, RunFolderError
+from genesis_gym.errors import GenesisGymError, MissingDependencyError, RunFolderError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.files import MAX_POLICY, read_tensors
+from genesis_gym.learning.presets import Sb3Hyperparameters
 from genesis_gym.learning.runs import (
     BEST_POLICY_FILE,
     POLICY_FILE,
@@ -33,6 +35,9 @@ from genesis_gym.learning.runs import (
 )
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "SAC": SAC, "TD3": TD3}
+
+#: Hyperparameters that are arguments of the policy, in SB3 and in RSL-RL.
+POLICY_ARGUMENTS = ("net_arch", "log_std_init", "hidden_dims", "activation", "init_std", "obs_normalization")
 
 #: Observations `(num_envs, observation_dim)` → actions `(num_envs, action_dim)`.
 Act = Callable[[torch.Tensor], torch.Tensor]
@@ -79,8 +84,34 @@ class ObservationNormalizer:
         return ObservationNormalizer(self.mean.to(device), self.std.to(device), self.clip.to(device))
 
 
+def find_algorithm(name: str) -> type[BaseAlgorithm]:
+    """Find the class of an algorithm.
+
+    Args:
+        name: A key of `PRESETS`.
+
+    Returns:
+        SB3's, or RSL-RL's with the face of SB3's.
+
+    Raises:
+        MissingDependencyError: RSL-RL is asked for and cannot be imported.
+    """
+    if name in ALGORITHMS:
+        return ALGORITHMS[name]
+    # RSL-RL imports GitPython, which would not be imported without a git command, and needs none here.
+    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    try:
+        from genesis_gym.learning.rsl_rl import RslRlPPO
+    except ImportError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise MissingDependencyError(
+            f"RSL-RL cannot be imported ({reason}): pip install 'genesis-gym[rsl_rl]'"
+        ) from error
+    return RslRlPPO
+
+
 def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAlgorithm:
-    """Make the SB3 model that a config describes.
+    """Make the model that a config describes.
 
     Args:
         config: The config.
@@ -92,12 +123,13 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
     """
     arguments: dict[str, Any] = config.hyperparameters.model_dump()
     policy_arguments = _policy_arguments(arguments)
-    env = _normalized(env, arguments)
+    if isinstance(config.hyperparameters, Sb3Hyperparameters):
+        env = _normalized(env, arguments)
     noise = arguments.pop("action_noise_std", 0.0)
     if noise:
         dim = env.action_space.shape[0]  # type: ignore[index]
         arguments["action_noise"] = NormalActionNoise(np.zeros(dim), np.full(dim, noise))
-    algorithm: Any = ALGORITHMS[config.algorithm]
+    algorithm: Any = find_algorithm(config.algorithm)
     model: BaseAlgorithm = algorithm(
         "MlpPolicy",
         env,
@@ -188,7 +220,7 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv, *, best: boo
         RunFolderError: The file is missing, damaged, or does not fit the config and the environment.
     """
     path, tensors = _read_policy(folder, best)
-    algorithm: Any = ALGORITHMS[config.algorithm]
+    algorithm: Any = find_algorithm(config.algorithm)
     policy: BasePolicy = algorithm.policy_aliases["MlpPolicy"](
         observation_space(env),
         action_space(env),
@@ -289,5 +321,5 @@ def deterministic(policy: BasePolicy, normalizer: ObservationNormalizer) -> Act:
 
 def _policy_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     """Take the arguments of the policy network out of those of the algorithm."""
-    names = [name for name in ("net_arch", "log_std_init") if name in arguments]
+    names = [name for name in POLICY_ARGUMENTS if name in arguments]
     return {name: list(value) if isinstance(value := arguments.pop(name), tuple) else value for name in names}

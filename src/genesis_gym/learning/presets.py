@@ -24,18 +24,23 @@ Layers = Annotated[
 
 
 class Hyperparameters(BaseModel):
-    """What every algorithm has.
+    """What every algorithm has."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    learning_rate: PositiveFloat = 3e-4
+    gamma: float = Field(default=0.99, ge=0.0, le=1.0)
+
+
+class Sb3Hyperparameters(Hyperparameters):
+    """What the algorithms of Stable-Baselines3 share.
 
     `normalize_observation` and `normalize_reward` divide by running statistics, as SB3's `VecNormalize` does;
     those of the observation become part of the policy. `clip_observation` bounds normalised observations;
     `clip_reward` bounds rewards, normalised or not (None: normalised ones to ±10, others not at all).
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-    learning_rate: PositiveFloat = 3e-4
     batch_size: Count = 256
-    gamma: float = Field(default=0.99, ge=0.0, le=1.0)
     net_arch: Layers = (64, 64)
     normalize_observation: bool = False
     normalize_reward: bool = False
@@ -43,7 +48,7 @@ class Hyperparameters(BaseModel):
     clip_reward: PositiveFloat | None = None
 
 
-class PPOHyperparameters(Hyperparameters):
+class PPOHyperparameters(Sb3Hyperparameters):
     """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments."""
 
     n_steps: Count = 2048
@@ -55,7 +60,7 @@ class PPOHyperparameters(Hyperparameters):
     log_std_init: float = 0.0
 
 
-class OffPolicyHyperparameters(Hyperparameters):
+class OffPolicyHyperparameters(Sb3Hyperparameters):
     """What SAC and TD3 share."""
 
     buffer_size: Annotated[int, Field(ge=1, le=MAX_BUFFER)] = 100_000
@@ -86,6 +91,35 @@ class TD3Hyperparameters(OffPolicyHyperparameters):
     action_noise_std: float = Field(default=0.0, ge=0.0)
 
 
+class RslRlPPOHyperparameters(Hyperparameters):
+    """Proximal Policy Optimisation, as `rsl_rl` names the arguments of its runner, its PPO and its networks.
+
+    `schedule="adaptive"` raises and lowers the learning rate to keep the policy's change at each update near
+    `desired_kl`. `init_std` is the standard deviation of the first actions.
+    """
+
+    learning_rate: PositiveFloat = 1e-3
+    num_steps_per_env: Count = 24
+    num_learning_epochs: Count = 5
+    num_mini_batches: Count = 4
+    lam: float = Field(default=0.95, ge=0.0, le=1.0)
+    clip_param: PositiveFloat = 0.2
+    entropy_coef: float = Field(default=0.01, ge=0.0)
+    value_loss_coef: float = Field(default=1.0, ge=0.0)
+    use_clipped_value_loss: bool = True
+    max_grad_norm: PositiveFloat = 1.0
+    schedule: Literal["adaptive", "fixed"] = "adaptive"
+    desired_kl: PositiveFloat = 0.01
+    normalize_advantage_per_mini_batch: bool = False
+    hidden_dims: Annotated[Layers, Field(min_length=1)] = (64, 64)
+    activation: Literal["elu", "relu", "tanh"] = "elu"
+    init_std: PositiveFloat = 1.0
+    obs_normalization: bool = True
+
+
+AnyHyperparameters = PPOHyperparameters | SACHyperparameters | TD3Hyperparameters | RslRlPPOHyperparameters
+
+
 class Preset(BaseModel):
     """A way to train: how many rows, how many steps, and the hyperparameters."""
 
@@ -93,7 +127,7 @@ class Preset(BaseModel):
 
     num_envs: PositiveInt
     timesteps: PositiveInt
-    hyperparameters: PPOHyperparameters | SACHyperparameters | TD3Hyperparameters
+    hyperparameters: AnyHyperparameters
 
 
 #: Algorithm → preset name → preset.
@@ -194,4 +228,30 @@ PRESETS: dict[str, dict[str, Preset]] = {
             ),
         ),
     },
+    "RSL_PPO": {
+        # RSL-RL normalises no rewards, and clipping the value loss would hold values of their size back. One
+        # epoch: an update costs more time than the steps that it saves.
+        "default": Preset(
+            num_envs=128,
+            timesteps=220_000,
+            hyperparameters=RslRlPPOHyperparameters(
+                learning_rate=3e-3,
+                schedule="fixed",
+                num_steps_per_env=16,
+                num_learning_epochs=1,
+                num_mini_batches=8,
+                gamma=0.95,
+                lam=0.9,
+                entropy_coef=0.0,
+                use_clipped_value_loss=False,
+                init_std=0.5,
+            ),
+        ),
+    },
+}
+
+#: Library that learns → its name of an algorithm → ours.
+LIBRARIES: dict[str, dict[str, str]] = {
+    "sb3": {"PPO": "PPO", "SAC": "SAC", "TD3": "TD3"},
+    "rsl_rl": {"PPO": "RSL_PPO"},
 }

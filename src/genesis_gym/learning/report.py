@@ -57,7 +57,7 @@ Kind = TypeVar("Kind")
 VIDEO_BYTES = 8_000_000
 
 #: Packages whose versions decide what a run gives.
-PACKAGES = ("genesis-gym", "genesis-world", "torch", "stable-baselines3", "gymnasium", "numpy")
+PACKAGES = ("genesis-gym", "genesis-world", "torch", "stable-baselines3", "rsl-rl-lib", "gymnasium", "numpy")
 
 #: Title of a panel → its columns of `progress.csv`, each with the name of its line.
 LEARNING = {

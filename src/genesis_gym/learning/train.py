@@ -1,4 +1,4 @@
-"""Training an SB3 algorithm on a batched scene, into a run folder."""
+"""Training an algorithm on a batched scene, into a run folder."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.monitor import ResultsWriter
+from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
@@ -25,6 +26,7 @@ from genesis_gym.learning.faults import FaultDump
 from genesis_gym.learning.files import check_folder
 from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.policy import (
+    ALGORITHMS,
     Act,
     ObservationNormalizer,
     deterministic,
@@ -105,7 +107,7 @@ def train(
                 config.timesteps - model.num_timesteps,
                 callback=[evaluation, checkpoints, TrainingLog(env), *callbacks],
                 # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
-                log_interval=1 if config.algorithm == "PPO" else config.num_envs,
+                log_interval=1 if isinstance(model, OnPolicyAlgorithm) else config.num_envs,
                 reset_num_timesteps=False,
             )
     except ThresholdReached:
@@ -116,5 +118,6 @@ def train(
             vec_env.results_writer.close()
     save_checkpoint(model, env, folder, evaluation.best)
     save_policy(model, folder / POLICY_FILE)
-    save_sb3_archives(model, folder)
+    if config.algorithm in ALGORITHMS:
+        save_sb3_archives(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))

@@ -1,0 +1,113 @@
+"""Steps per second of PPO training on FrankaReach, by RSL-RL and by SB3, beside the environment stepping alone.
+
+For each number of rows one scene is built, and rounds of core stepping, RSL-RL training and SB3 training alternate
+on it, so that a noisy machine slows all of them alike. Reported are the median over rounds and the extremes.
+Training is the default preset of each library with the given rows: whole iterations, rollouts and updates.
+
+Beside other work on the machine, `--cpu-time` counts the seconds that this process was given instead of all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from gymnasium.vector import AutoresetMode
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.vec_env import VecMonitor
+
+from genesis_gym import GenesisSb3VecEnv
+from genesis_gym.adapters.autoreset import Autoreset
+from genesis_gym.core.make import make_core
+from genesis_gym.learning.config import make_config
+from genesis_gym.learning.policy import make_model
+from genesis_gym.runtime import describe_device
+from step_rate import EPISODE, spread
+
+ENV_ID = "Genesis/FrankaReach-v0"
+LEARNERS = {"rsl_rl": "RSL_PPO", "sb3": "PPO"}
+
+
+def measure(num_envs: int, rounds: int, seconds: float, clock: Callable[[], float]) -> dict[str, Any]:
+    """Alternate stepping and both trainings on one scene; steps/s of each."""
+    core = make_core(ENV_ID, num_envs)
+    autoreset = Autoreset(core, AutoresetMode.SAME_STEP)
+    actions = 2 * torch.rand(EPISODE, num_envs, core.action_dim, device=core.device) - 1
+
+    def step_alone() -> int:
+        autoreset.reset(seed=0)
+        for action in actions:
+            autoreset.step(action)
+        return len(actions) * num_envs
+
+    measured = {"core": step_alone}
+    for name, algorithm in LEARNERS.items():
+        config = make_config(ENV_ID, algorithm, num_envs=num_envs)
+        model: Any = make_model(config, VecMonitor(GenesisSb3VecEnv(core)), core.device)
+        model.set_logger(Logger(None, []))
+        measured[name] = lambda model=model: _train(model)
+    for work in measured.values():
+        work()  # first calls compile what is not in the kernel cache
+    rates: dict[str, list[float]] = {name: [] for name in measured}
+    for _ in range(rounds):
+        for name, work in measured.items():
+            steps, begin = 0, clock()
+            while (elapsed := clock() - begin) < seconds:
+                steps += work()
+            rates[name].append(steps / elapsed)
+    share = {name: [r / own for r, own in zip(rates[name], rates["core"], strict=True)] for name in LEARNERS}
+    core.close()
+    return {
+        "num_envs": num_envs,
+        "device": describe_device(),
+        "steps_per_second": {name: spread(values) for name, values in rates.items()},
+        "share_of_core": {name: spread(values) for name, values in share.items()},
+    }
+
+
+def _train(model: Any) -> int:
+    """Four iterations, from fresh episodes on."""
+    before = model.num_timesteps
+    model._last_obs = None
+    model.learn(4 * model.n_steps * model.n_envs, reset_num_timesteps=False)
+    return int(model.num_timesteps - before)
+
+
+def main() -> None:
+    """Measure, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--num-envs", type=int, nargs="+", default=[256, 1024])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each in each round, at least")
+    parser.add_argument("--cpu-time", action="store_true", help="divide by the CPU time of the process")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training_rate.json"))
+    options = parser.parse_args()
+
+    clock = time.process_time if options.cpu_time else time.perf_counter
+    results = []
+    table = Table("rows", "what", "steps/s (min to max)", "share of core (min to max)", title="PPO on FrankaReach")
+    for num_envs in options.num_envs:
+        result = measure(num_envs, options.rounds, options.seconds, clock)
+        results.append(result)
+        for name, rate in result["steps_per_second"].items():
+            share = result["share_of_core"].get(name)
+            table.add_row(
+                str(num_envs) if name == "core" else "",
+                name,
+                f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})",
+                f"{share['median']:.2f} ({share['min']:.2f} to {share['max']:.2f})" if share else "",
+            )
+    Console().print(table)
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps({"results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

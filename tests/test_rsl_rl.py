@@ -1,0 +1,229 @@
+"""RSL-RL, unmodified, on the batched scene, and as a library that learns."""
+
+from __future__ import annotations
+
+import csv
+import sys
+
+import pytest
+import torch
+from rsl_rl.env import VecEnv
+from rsl_rl.runners import OnPolicyRunner
+from stable_baselines3.common.vec_env import VecMonitor
+from tensordict import TensorDict
+
+import genesis_gym
+from conftest import ENV_ID
+from genesis_gym.adapters.rsl_rl import make_rsl_rl_vec_env
+from genesis_gym.cli.main import main
+from genesis_gym.errors import ArgumentError, ClosedError, RunFolderError
+from genesis_gym.learning.checkpoint import carry_over, read_checkpoint
+from genesis_gym.learning.config import make_config
+from genesis_gym.learning.policy import load_policy, make_model
+from genesis_gym.learning.train import train
+
+NETWORK = {"class_name": "MLPModel", "hidden_dims": [32, 32], "obs_normalization": True}
+
+
+def runner_config() -> dict:
+    """A runner fills in the one that it is given."""
+    return {
+        "num_steps_per_env": 16,
+        "save_interval": 100,
+        "obs_groups": {"actor": ["policy"], "critic": ["policy"]},
+        "algorithm": {"class_name": "PPO", "num_learning_epochs": 2},
+        "actor": {**NETWORK, "distribution_cfg": {"class_name": "GaussianDistribution"}},
+        "critic": dict(NETWORK),
+    }
+
+
+@pytest.fixture
+def rows(core) -> genesis_gym.GenesisRslRlVecEnv:
+    return genesis_gym.GenesisRslRlVecEnv(core, seed=0)
+
+
+def still(rows) -> torch.Tensor:
+    return torch.zeros(rows.num_envs, rows.num_actions)
+
+
+def test_what_rsl_rl_asks_of_an_environment(rows) -> None:
+    assert isinstance(rows, VecEnv)
+    assert (rows.num_envs, rows.num_actions, rows.max_episode_length) == (8, 7, 100)
+    observation = rows.get_observations()
+    assert isinstance(observation, TensorDict) and observation.batch_size == (8,)
+    observation, reward, done, extras = rows.step(still(rows))
+    assert observation["policy"].shape == (8, rows.core.observation_dim)
+    assert (reward.dtype, reward.shape) == (torch.float32, (8,))
+    assert (done.dtype, done.shape) == (torch.int64, (8,))
+    assert (extras["time_outs"].dtype, extras["time_outs"].shape) == (torch.bool, (8,))
+    assert {"reward/distance", "distance_to_target", "/success"} <= extras["log"].keys()
+    assert all(value.shape == (8,) for value in extras["log"].values())
+    assert torch.equal(rows.get_observations()["policy"], observation["policy"])
+
+
+def test_a_time_out(rows) -> None:
+    """The observation is the new episode's, the last one is in the extras, and nothing else ends."""
+    rows.episode_length_buf = torch.tensor([99, 50, 99, 0, 0, 0, 0, 0])
+    before = rows.get_observations()["policy"]
+    observation, _, done, extras = rows.step(still(rows))
+    assert done.tolist() == [1, 0, 1, 0, 0, 0, 0, 0]
+    assert extras["time_outs"].tolist() == done.bool().tolist()
+    assert rows.episode_length_buf.tolist() == [0, 51, 0, 1, 1, 1, 1, 1]
+    target = rows.core.observation_layout["target"]
+    moved = (observation["policy"][:, target] != before[:, target]).any(-1)
+    assert moved.tolist() == done.bool().tolist(), "rows that ended have a new target, the others the old one"
+    assert torch.equal(extras["final_observation"][:, target], before[:, target])
+    assert torch.equal(extras["final_observation"][1], observation["policy"][1])
+
+
+def test_a_success_is_no_time_out(rows) -> None:
+    """Also where both happen at once; the log has the outcome of the last finished episode."""
+    rows.core.task.tolerance, tolerance = 10.0, rows.core.task.tolerance
+    try:
+        rows.episode_length_buf = torch.full((8,), 99)
+        _, _, done, extras = rows.step(still(rows))
+    finally:
+        rows.core.task.tolerance = tolerance
+    assert done.all() and not extras["time_outs"].any() and extras["log"]["/success"].all()
+    _, _, done, extras = rows.step(still(rows))
+    assert not done.any() and extras["log"]["/success"].all()
+
+
+def test_a_faulty_row_is_a_time_out(rows) -> None:
+    actions = still(rows)
+    actions[3] = torch.nan
+    observation, reward, done, extras = rows.step(actions)
+    assert done.nonzero().tolist() == [[3]] and extras["time_outs"].nonzero().tolist() == [[3]]
+    assert torch.isfinite(observation["policy"]).all() and reward[3] == 0
+    assert extras["log"]["fault"][3] and rows.core.fault_counts[3] >= 1
+
+
+def test_what_a_step_gave_does_not_change(rows) -> None:
+    observation, reward, done, extras = rows.step(still(rows))
+    given = [observation["policy"], reward, done, *extras["log"].values(), rows.episode_length_buf]
+    kept = [tensor.clone() for tensor in given]
+    rows.step(torch.ones(8, 7))
+    assert all(torch.equal(now, then) for now, then in zip(given, kept, strict=True))
+
+
+@pytest.mark.parametrize("steps", [torch.zeros(7, dtype=torch.int64), torch.zeros(8)])
+def test_wrong_clocks_are_named(rows, steps: torch.Tensor) -> None:
+    with pytest.raises(ArgumentError, match="episode_steps has dtype"):
+        rows.episode_length_buf = steps
+
+
+def test_a_seed_gives_the_same_rows_as_every_face(rows, core) -> None:
+    first = rows.reset(seed=3)["policy"]
+    assert torch.equal(core.reset(seed=3)[0], first)
+    assert not torch.equal(rows.reset()["policy"], first)
+
+
+def test_the_runner_learns(rows, tmp_path) -> None:
+    """As it comes: it spreads the first episodes, learns, logs, saves, and its policy acts."""
+    runner = OnPolicyRunner(rows, runner_config(), log_dir=str(tmp_path), device="cpu")
+    before = [parameter.clone() for parameter in runner.alg.actor.parameters()]
+    torch.manual_seed(0)
+    runner.learn(4, init_at_random_ep_len=True)
+    assert rows.episode_length_buf.unique().numel() > 2, "the first episodes end at different times"
+    for old, new in zip(before, runner.alg.actor.parameters(), strict=True):
+        assert torch.isfinite(new).all() and not torch.equal(old, new)
+    assert runner.alg.actor.obs_normalizer.count == 4 * 16 * 8
+    assert (tmp_path / "model_3.pt").exists()
+    policy = runner.get_inference_policy()
+    with torch.no_grad():
+        rows.step(policy(rows.get_observations()))
+
+
+def test_the_scene_outlives_the_runners_inference_mode(rows) -> None:
+    """What the scene keeps of a step taken in inference mode can be used, and trained on, outside."""
+    with torch.inference_mode():
+        observation, reward, _, _ = rows.step(still(rows))
+    assert not any(tensor.is_inference() for tensor in (observation["policy"], reward))
+    assert not any(tensor.is_inference() for tensor in rows.core.state().values())
+
+
+def test_an_episode_must_end(core, monkeypatch) -> None:
+    monkeypatch.setattr(core, "max_episode_steps", None)
+    with pytest.raises(ArgumentError, match="max_episode_steps=None is not allowed with RSL-RL"):
+        genesis_gym.GenesisRslRlVecEnv(core)
+
+
+def test_make_and_close() -> None:
+    rows = make_rsl_rl_vec_env(ENV_ID, 2, seed=0)
+    rows.step(torch.zeros(2, 7))
+    rows.close()
+    rows.close()
+    with pytest.raises(ClosedError):
+        rows.step(torch.zeros(2, 7))
+
+
+# As a library that learns, with the commands of every other
+
+
+def short_config(timesteps: int = 256, **hyperparameters):
+    short = {"num_steps_per_env": 16, "num_mini_batches": 2, "num_learning_epochs": 2, **hyperparameters}
+    return make_config(algorithm="RSL_PPO", num_envs=8, timesteps=timesteps, hyperparameters=short)
+
+
+def test_the_model_shows_sb3_what_rsl_rl_does(tmp_path, core) -> None:
+    """Steps, episodes and figures are those of the runner's own rollouts."""
+    train(short_config(1_024), core, tmp_path)
+    *_, last = csv.DictReader((tmp_path / "progress.csv").open())
+    assert {
+        "train/value",
+        "train/surrogate",
+        "train/learning_rate",
+        "train/std",
+        "rollout/success_rate",
+    } <= last.keys()
+    with (tmp_path / "0.monitor.csv").open() as file:
+        next(file)
+        episodes = list(csv.DictReader(file))
+    assert float(last["rollout/ep_rew_mean"]) == pytest.approx(
+        sum(float(episode["r"]) for episode in episodes) / len(episodes), rel=1e-4
+    )
+    assert 1_024 - 8 * 100 < sum(int(episode["l"]) for episode in episodes) <= 1_024
+    assert not (tmp_path / "model.zip").exists(), "SB3's archive would hold what SB3 cannot read"
+
+
+def test_its_policy_is_the_runners(tmp_path, core) -> None:
+    """Written, read, and acting as RSL-RL's own policy for inference does."""
+    act = train(short_config(), core, tmp_path)
+    observation = core.reset(seed=5)[0]
+    read = load_policy(tmp_path, short_config(), core)
+    assert torch.equal(read(observation), act(observation))
+    rows = VecMonitor(genesis_gym.GenesisSb3VecEnv(core))
+    model = make_model(short_config(), rows, core.device)
+    carry_over(read_checkpoint(tmp_path), model, core)
+    own = model.runner.get_inference_policy()
+    with torch.no_grad():
+        assert torch.equal(own({"policy": observation}), act(observation))
+
+
+def test_the_adapted_learning_rate_carries_over(tmp_path, core) -> None:
+    config = short_config(schedule="adaptive", desired_kl=9.0)
+    train(config, core, tmp_path)
+    model = make_model(config, VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
+    before = model.adaptive_learning_rate
+    checkpoint = read_checkpoint(tmp_path)
+    carry_over(checkpoint, model, core)
+    assert model.adaptive_learning_rate == checkpoint.tensors["learning_rate"].item() != before
+    assert {group["lr"] for group in model.policy.optimizer.param_groups} == {model.adaptive_learning_rate}
+    checkpoint.tensors["learning_rate"].fill_(-1.0)
+    with pytest.raises(RunFolderError, match="the learning rate is -1"):
+        carry_over(checkpoint, model, core)
+
+
+def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:
+    train(short_config(), core, tmp_path)
+    model = make_model(make_config(num_envs=8), VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
+    with pytest.raises(RunFolderError, match="was trained by RslRlPPO, not by PPO"):
+        carry_over(read_checkpoint(tmp_path), model, core)
+
+
+def test_without_rsl_rl_one_line_says_what_to_install(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "genesis_gym.learning.rsl_rl", None)
+    assert main(["train", "--backend", "rsl_rl", "--quiet", "--out", "run"]) == 2
+    assert "pip install 'genesis-gym[rsl_rl]'" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
