@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import GoalTask, Motor, Push, Reach, Task
+    from genesis_gym.tasks import GoalTask, Motor, Push, Reach, ReachPose, Task
     from genesis_gym.variation.curriculum import Curriculum
     from genesis_gym.variation.randomization import Randomization
 
@@ -38,6 +38,7 @@ _HOMES = {
     "Motor": "genesis_gym.tasks",
     "Push": "genesis_gym.tasks",
     "Reach": "genesis_gym.tasks",
+    "ReachPose": "genesis_gym.tasks",
     "Curriculum": "genesis_gym.variation.curriculum",
     "Randomization": "genesis_gym.variation.randomization",
     "RobotSpec": "genesis_gym.robots",
@@ -56,6 +57,7 @@ __all__ = [
     "Push",
     "Randomization",
     "Reach",
+    "ReachPose",
     "ReachingEnv",
     "RobotSpec",
     "StepResult",

@@ -13,6 +13,7 @@ from genesis_gym.errors import ArgumentError, check_choice, shown
 ENVIRONMENTS = {
     "Genesis/FrankaReach-v0": "reach",
     "Genesis/FrankaMotor-v0": "motor",
+    "Genesis/FrankaReachPose-v0": "reach_pose",
     "Genesis/FrankaPush-v0": "push",
 }
 

@@ -6,10 +6,17 @@ from genesis_gym.errors import check_choice
 from genesis_gym.tasks.motor import Motor
 from genesis_gym.tasks.push import Push
 from genesis_gym.tasks.reach import Reach
+from genesis_gym.tasks.reach_pose import ReachPose
 from genesis_gym.tasks.task import Evaluation, GoalTask, Task
 
 #: What `task` may be, beside an instance of your own subclass.
-TASKS: dict[str, type[Task]] = {"none": Task, "motor": Motor, "reach": Reach, "push": Push}
+TASKS: dict[str, type[Task]] = {
+    "none": Task,
+    "motor": Motor,
+    "reach": Reach,
+    "reach_pose": ReachPose,
+    "push": Push,
+}
 
 
 def find_task(task: str | Task) -> Task:
@@ -30,4 +37,4 @@ def find_task(task: str | Task) -> Task:
     return TASKS[task]()
 
 
-__all__ = ["TASKS", "Evaluation", "GoalTask", "Motor", "Push", "Reach", "Task", "find_task"]
+__all__ = ["TASKS", "Evaluation", "GoalTask", "Motor", "Push", "Reach", "ReachPose", "Task", "find_task"]

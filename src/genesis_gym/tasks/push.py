@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -35,7 +35,7 @@ class Push(GoalTask):
 
     reward_weights = {"distance": -5.0, "approach": -2.0, "success": 10.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
     gripper_opening = 0.0
-    goal_parts = ("target", "to_target")
+    goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
 
     tolerance: float = 0.05
     cube_size: float = 0.04

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -30,7 +30,7 @@ class Reach(GoalTask):
     """
 
     reward_weights = {"distance": -5.0, "success": 10.0, "velocity": 0.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
-    goal_parts = ("target", "to_target")
+    goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
 
     tolerance: float = 0.05
     target_low: tuple[float, float, float] = (0.3, -0.3, 0.2)
