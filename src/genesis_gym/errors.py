@@ -36,6 +36,10 @@ class ClosedError(GenesisGymError, gymnasium.error.ClosedEnvironmentError):
     """A closed environment was used."""
 
 
+class WorkerError(GenesisGymError, RuntimeError):
+    """A worker process failed or died, or could not build its scene."""
+
+
 class MissingDependencyError(GenesisGymError, RuntimeError):
     """A system library, a display or an optional package is missing."""
 
