@@ -88,7 +88,7 @@ def test_every_block_of_a_page_runs(page: Path, shortened, monkeypatch) -> None:
     for number, (language, text) in enumerate(blocks_of(page), start=1):
         where = f"{page.name}, block {number}"
         if language == "python":
-            module = types.ModuleType("documentation")
+            module = types.ModuleType("__main__")
             monkeypatch.setitem(sys.modules, module.__name__, module)  # dataclasses look their module up
             exec(compile(text, where, "exec"), module.__dict__)
         elif language == "bash":

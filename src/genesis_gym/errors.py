@@ -40,6 +40,10 @@ class ForkError(GenesisGymError, RuntimeError):
     """Genesis cannot run in a process that was forked from one in which it runs."""
 
 
+class WorkerError(GenesisGymError, RuntimeError):
+    """A worker process failed or died, or could not build its scene."""
+
+
 class MissingDependencyError(GenesisGymError, RuntimeError):
     """A system library, a display or an optional package is missing."""
 

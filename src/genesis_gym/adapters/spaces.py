@@ -10,14 +10,14 @@ import torch
 from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
-from genesis_gym.core import OBSERVATION_BOUND, BatchedEnv
+from genesis_gym.core import OBSERVATION_BOUND, Core
 from genesis_gym.errors import ActionError
 
 #: Keys of the observation of an environment made with `goal=True`, as in Gymnasium-Robotics.
 GOALS = ("achieved_goal", "desired_goal")
 
 
-def observation_space(env: BatchedEnv) -> Space[Any]:
+def observation_space(env: Core) -> Space[Any]:
     """Space of one row's observation: a box, or with `goal=True` a dictionary of boxes."""
     boxes: dict[str, Space[Any]] = {
         name: Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (place.stop - place.start,), np.float32)
@@ -26,7 +26,7 @@ def observation_space(env: BatchedEnv) -> Space[Any]:
     return Dict(boxes) if len(boxes) > 1 else boxes["observation"]
 
 
-def to_observation(env: BatchedEnv, observation: torch.Tensor) -> Any:
+def to_observation(env: Core, observation: torch.Tensor) -> Any:
     """Give an observation of the core its form of `observation_space`.
 
     Args:
@@ -43,7 +43,7 @@ def to_observation(env: BatchedEnv, observation: torch.Tensor) -> Any:
     return {name: np.ascontiguousarray(array[..., place]) for name, place in places.items()}
 
 
-def goal_reward(env: BatchedEnv) -> Callable[..., Any]:
+def goal_reward(env: Core) -> Callable[..., Any]:
     """The core's `compute_reward`.
 
     Raises:
@@ -54,14 +54,14 @@ def goal_reward(env: BatchedEnv) -> Callable[..., Any]:
     return env.compute_reward
 
 
-def _places(env: BatchedEnv) -> dict[str, slice]:
+def _places(env: Core) -> dict[str, slice]:
     """Where the entries of an adapter's observation lie in that of the core, which has the goals last."""
     goals = {name: env.observation_layout[name] for name in GOALS if name in env.observation_layout}
     end = goals[GOALS[0]].start if goals else env.observation_dim
     return {"observation": slice(0, end), **goals}
 
 
-def action_space(env: BatchedEnv) -> Box:
+def action_space(env: Core) -> Box:
     """Space of one row's action."""
     return Box(-1.0, 1.0, (env.action_dim,), np.float32)
 

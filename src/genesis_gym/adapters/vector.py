@@ -22,7 +22,8 @@ from genesis_gym.adapters.spaces import (
     to_observation,
     to_torch,
 )
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
+from genesis_gym.core.sharded import share_out
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import MAX_EPISODE_STEPS
 from genesis_gym.robots import RobotSpec
@@ -43,6 +44,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self,
         num_envs: int = 1,
         *,
+        num_workers: int = 1,
         task: str | Task = "reach",
         robot_type: str | RobotSpec = "franka",
         scene_type: str = "empty",
@@ -57,7 +59,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         """Build the scene.
 
         Args:
-            num_envs: Rows, at least 1.
+            num_envs: Rows, at least `num_workers`.
+            num_workers: Processes among which the rows are shared out, this one included; see `ShardedEnv`.
             task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
             robot_type: A name in `genesis_gym.robots.ROBOTS`, or a `RobotSpec`.
             scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
@@ -74,15 +77,17 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         Raises:
             ArgumentError: An argument has a value that is not allowed.
             MissingDependencyError: A system library or, for the viewer, a display is missing.
+            WorkerError: A worker could not build its scene.
         """
         if render_mode is not None:
             check_choice("render_mode", render_mode, ("human", "rgb_array"))
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
             autoreset_mode = AutoresetMode(autoreset_mode)
-        self.core = BatchedEnv(
+        self.core = share_out(
             task,
             num_envs=num_envs,
+            num_workers=num_workers,
             robot=robot_type,
             scene_type=scene_type,
             control_mode=control_mode,
@@ -200,7 +205,7 @@ def _infos(metrics: dict[str, torch.Tensor], present: NDArray[np.bool_]) -> dict
     return infos
 
 
-def _final_infos(core: BatchedEnv, transition: Transition) -> dict[str, Any]:
+def _final_infos(core: Core, transition: Transition) -> dict[str, Any]:
     ended = to_numpy(transition.reset)
     final_obs = np.full(len(ended), None, dtype=object)
     final = to_observation(core, transition.final_observation)

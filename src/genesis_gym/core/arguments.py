@@ -4,7 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, is_number
+import torch
+
+from genesis_gym.errors import ActionError, ArgumentError, check_choice, check_positive_int, is_number
+
+
+def check_action(action: torch.Tensor, num_envs: int, action_dim: int) -> None:
+    """Refuse what is no action of every row.
+
+    Args:
+        action: The value given.
+        num_envs: Rows.
+        action_dim: Numbers in one row's action.
+
+    Raises:
+        ActionError: It is no floating-point tensor of shape `(num_envs, action_dim)`.
+    """
+    if not isinstance(action, torch.Tensor) or not action.is_floating_point():
+        given = action.dtype if isinstance(action, torch.Tensor) else type(action).__name__
+        raise ActionError(f"action has type {given}; it must be a floating-point tensor")
+    if action.shape != (num_envs, action_dim):
+        raise ActionError(
+            f"action has shape {tuple(action.shape)}; it must be (num_envs, action_dim) = "
+            f"({num_envs}, {action_dim})"
+        )
+
+
+def check_mask(rows: torch.Tensor, num_envs: int) -> None:
+    """Refuse what is no mask of rows.
+
+    Args:
+        rows: The value given.
+        num_envs: Rows.
+
+    Raises:
+        ArgumentError: It is no bool tensor of shape `(num_envs,)`.
+    """
+    if rows.dtype != torch.bool or rows.shape != (num_envs,):
+        raise ArgumentError(
+            f"rows has dtype {rows.dtype} and shape {tuple(rows.shape)}; "
+            f"it must be a bool mask of shape ({num_envs},)"
+        )
 
 
 def check_seeds(seed: int | Sequence[int | None], num_envs: int) -> list[int | None]:

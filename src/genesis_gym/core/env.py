@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 
 from genesis_gym.controllers import CONTROLLERS, make_controller
-from genesis_gym.core.arguments import check_parts, check_seeds, check_weights
+from genesis_gym.core.arguments import check_action, check_mask, check_parts, check_seeds, check_weights
 from genesis_gym.core.objective import Objective
 from genesis_gym.core.witness import Witness
 from genesis_gym.errors import (
-    ActionError,
     ArgumentError,
     ClosedError,
     NotResetError,
@@ -540,24 +539,13 @@ class BatchedEnv:
 
     def _check_action(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Give the action that is safe to take in every row, and the rows whose own was not finite."""
-        if not isinstance(action, torch.Tensor) or not action.is_floating_point():
-            given = action.dtype if isinstance(action, torch.Tensor) else type(action).__name__
-            raise ActionError(f"action has type {given}; it must be a floating-point tensor")
-        if action.shape != (self.num_envs, self.action_dim):
-            raise ActionError(
-                f"action has shape {tuple(action.shape)}; it must be (num_envs, action_dim) = "
-                f"({self.num_envs}, {self.action_dim})"
-            )
+        check_action(action, self.num_envs, self.action_dim)
         action = self._pad(action.to(self.device, torch.float32))
         finite = torch.isfinite(action).all(-1)
         return torch.where(finite[:, None], action, 0.0).clamp(-1.0, 1.0), ~finite
 
     def _row_mask(self, rows: torch.Tensor) -> torch.Tensor:
-        if rows.dtype != torch.bool or rows.shape != (self.num_envs,):
-            raise ArgumentError(
-                f"rows has dtype {rows.dtype} and shape {tuple(rows.shape)}; "
-                f"it must be a bool mask of shape ({self.num_envs},)"
-            )
+        check_mask(rows, self.num_envs)
         if not self._started:
             raise NotResetError("reset() of some rows was called before reset() of all; call reset() first")
         return self._pad(rows.to(self.device))
