@@ -120,6 +120,7 @@ class RslRlPPO(OnPolicyAlgorithm):
         self._setup_lr_schedule()
         self.set_random_seed(self.seed)
         assert isinstance(self.env, VecMonitor) and isinstance(self.env.venv, GenesisSb3VecEnv)
+        assert isinstance(self.env.venv.core, BatchedEnv), "training has all rows in this process"
         self._core = self.env.venv.core
         config = {
             "num_steps_per_env": self.n_steps,
