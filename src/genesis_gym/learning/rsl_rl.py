@@ -26,6 +26,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecMonitor
 from genesis_gym.adapters.rsl_rl import OBSERVATION_GROUP, GenesisRslRlVecEnv
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv, info_dicts
 from genesis_gym.adapters.spaces import to_numpy
+from genesis_gym.core import BatchedEnv
 
 #: Actor and critic see the same.
 OBSERVATION_GROUPS = {"actor": [OBSERVATION_GROUP], "critic": [OBSERVATION_GROUP]}
