@@ -52,31 +52,40 @@ def start(folder: Path, timesteps: int) -> subprocess.Popen[str]:
     return process
 
 
+def wait_for_checkpoints(path: Path, count: int) -> None:
+    """Until a file was replaced so many times."""
+    seen = None
+    while count >= 0:
+        time.sleep(0.002)
+        number = path.stat().st_ino if path.exists() else None
+        if number != seen:
+            seen, count = number, count - 1
+
+
 def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
     timesteps = 1_000 * (KILLS + 1)
     through, killed = tmp_path / "through", tmp_path / "killed"
     through.mkdir()
     killed.mkdir()
     process = start(through, timesteps)
-    begin = time.monotonic()
     assert process.wait() == 0, process.communicate()[1]
-    seconds = time.monotonic() - begin
 
     moments = random.Random(0)
-    torn, survived = 0, 0
+    torn = 0
     for _ in range(KILLS):
         process = start(killed, timesteps)
-        time.sleep(moments.uniform(0.0, 1.2 * seconds / (KILLS + 1)))
+        # Counted in rollouts, of which there are 15 for each process: a busy machine changes nothing.
+        wait_for_checkpoints(killed / "checkpoint.safetensors", moments.randint(0, 12))
+        time.sleep(moments.uniform(0.0, 0.1))
         process.send_signal(signal.SIGKILL)
-        survived += process.wait() == -signal.SIGKILL
+        assert process.wait() == -signal.SIGKILL, "the run must not have ended before the kills did"
         torn += bool(list(killed.glob(".*.partial.*")))
         process.communicate()
-    assert survived >= KILLS - 1, "the run must not have ended before the kills did"
-    assert not (killed / "policy.safetensors").exists() or survived < KILLS
+    assert not (killed / "policy.safetensors").exists()
     process = start(killed, timesteps)
     assert process.wait() == 0, process.communicate()[1]
 
     for name in ("checkpoint.safetensors", "policy.safetensors"):
         assert (killed / name).read_bytes() == (through / name).read_bytes(), name
     assert not list(killed.glob(".*")), "nothing torn is left"
-    print(f"{survived} kills, {torn} of them while a file was being written")
+    print(f"{KILLS} kills, {torn} of them while a file was being written")
