@@ -20,6 +20,7 @@ from genesis_gym.cli.train import Demo, Train
 from genesis_gym.cli.tune import Tune
 from genesis_gym.cli.warmup import Warmup
 from genesis_gym.errors import GenesisGymError
+from genesis_gym.runtime.ranks import rank
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
@@ -53,7 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     command = tyro.cli(
         Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments, config=OPTIONS
     )
-    console = Console(stderr=True, highlight=False, markup=False, quiet=getattr(command, "quiet", False))
+    quiet = getattr(command, "quiet", False) or rank() > 0
+    console = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
