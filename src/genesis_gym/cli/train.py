@@ -190,7 +190,8 @@ def _resumable(folder: Path, console: Console) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if any(folder.rglob("checkpoint.safetensors")):
-            console.print(f"Go on with: genesis-gym train --resume {shlex.quote(str(folder))}", soft_wrap=True)
+            command = "genesis-gym" if world_size() == 1 else "torchrun … -m genesis_gym"
+            console.print(f"Go on with: {command} train --resume {shlex.quote(str(folder))}", soft_wrap=True)
         raise
 
 
