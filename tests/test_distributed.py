@@ -168,17 +168,21 @@ def test_two_ranks_learn_as_one_process_and_outlive_a_kill(tmp_path, core, monke
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
+        (["demo"], "torchrun can start several processes of train only"),
         (
-            ["--algorithm", "SAC"],
+            ["train", "--algorithm", "SAC"],
             "SAC of Stable-Baselines3 trains in one process, and torchrun started 2; --backend",
         ),
-        (["--backend", "rsl_rl", "--num-envs", "9"], "num_envs=9 cannot be divided among 2 ranks"),
-        (["--backend", "rsl_rl", "--num-envs", "2", "--set", "num_mini_batches=16"], "too many for the 1 rows"),
+        (["train", "--backend", "rsl_rl", "--num-envs", "9"], "num_envs=9 cannot be divided among 2 ranks"),
+        (
+            ["train", "--backend", "rsl_rl", "--num-envs", "2", "--set", "num_mini_batches=16"],
+            "too many for the 1 rows",
+        ),
     ],
 )
 def test_what_several_ranks_cannot_do_is_told_at_once(arguments, reason, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert main(["train", *arguments, "--quiet", "--out", str(tmp_path / "run")]) == 2
+    assert main([*arguments, "--quiet", "--out", str(tmp_path / "run")]) == 2
     assert reason in capsys.readouterr().err
     assert not (tmp_path / "run").exists()
 

@@ -27,7 +27,7 @@ from genesis_gym.cli.options import (
 )
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import find_spec
-from genesis_gym.runtime.ranks import rank, world_size
+from genesis_gym.runtime.ranks import rank, take_own_gpu, world_size
 
 if TYPE_CHECKING:
     from genesis_gym.learning.config import TrainConfig
@@ -172,6 +172,8 @@ def check_device(device: str) -> None:
 
 
 def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:
+    if options["backend"] != "cpu":
+        take_own_gpu()
     console.print("Importing Genesis and Stable-Baselines3 …")
     from genesis_gym.learning.pipeline import run_pipeline, take_part
 

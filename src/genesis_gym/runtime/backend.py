@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from genesis_gym.errors import ArgumentError, ForkError, check_choice
 from genesis_gym.runtime import genesis_api
-from genesis_gym.runtime.ranks import take_own_gpu
 from genesis_gym.runtime.shortcuts import quick_cpu_name, quick_introspection
 from genesis_gym.runtime.system import require_libraries
 
@@ -49,8 +48,6 @@ def start(backend: str = "auto") -> torch.device:
             "this process was forked from one in which Genesis runs, and would hang: start it by 'spawn' (in "
             "AsyncVectorEnv context='spawn'), or make many rows in one process by gymnasium.make_vec"
         )
-    if backend != "cpu" and "genesis" not in sys.modules:
-        take_own_gpu()
     gs = _import_genesis()
     if not genesis_api.is_initialized(gs):
         _initialise(gs, backend)

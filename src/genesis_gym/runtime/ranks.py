@@ -30,8 +30,8 @@ def world_size() -> int:
 def take_own_gpu() -> None:
     """Let a process that torchrun started see one GPU only, that of its local rank.
 
-    It must come before CUDA is initialised, which looks at `CUDA_VISIBLE_DEVICES` once; Genesis's kernels choose
-    their GPU by nothing else.
+    It must come before CUDA is initialised, which looks at `CUDA_VISIBLE_DEVICES` once. torch could be told its
+    GPU later, but Genesis's own example of several GPUs goes by this variable.
 
     Raises:
         ArgumentError: There are GPUs, but fewer than local ranks.
