@@ -31,8 +31,8 @@ MOST_HYPERPARAMETERS = {
     "buffer_size": 2_000,
 }
 
-#: Commands whose own tests run them, in processes of their own: they end Genesis, or install.
-ELSEWHERE = ("make", "genesis-gym warmup", "python")
+#: Commands whose own tests run them, in processes of their own: they end Genesis, install, or are several.
+ELSEWHERE = ("make", "genesis-gym warmup", "python", "torchrun")
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:
@@ -113,7 +113,8 @@ def run_line(line: str, where: str) -> None:
     elif words[0] == "python":
         assert (ROOT / words[1]).is_file(), f"{where}: {line}"
     else:
-        tyro.cli(Command, args=words[1:], config=OPTIONS)
+        program = "genesis_gym" if words[0] == "torchrun" else "genesis-gym"
+        tyro.cli(Command, args=words[words.index(program) + 1 :], config=OPTIONS)
 
 
 def test_links_between_pages_lead_somewhere() -> None:

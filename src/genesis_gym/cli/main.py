@@ -19,7 +19,8 @@ from genesis_gym.cli.report import Report
 from genesis_gym.cli.train import Demo, Train
 from genesis_gym.cli.tune import Tune
 from genesis_gym.cli.warmup import Warmup
-from genesis_gym.errors import GenesisGymError
+from genesis_gym.errors import ArgumentError, GenesisGymError
+from genesis_gym.runtime.ranks import rank, world_size
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
@@ -53,10 +54,13 @@ def main(arguments: list[str] | None = None) -> int:
     command = tyro.cli(
         Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments, config=OPTIONS
     )
-    console = Console(stderr=True, highlight=False, markup=False, quiet=getattr(command, "quiet", False))
+    quiet = getattr(command, "quiet", False) or rank() > 0
+    console = Console(stderr=True, highlight=False, markup=False, quiet=quiet)
     handler = RichHandler(console=console, show_time=False, show_path=False, show_level=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
     try:
+        if world_size() > 1 and not isinstance(command, Train):
+            raise ArgumentError("torchrun can start several processes of train only, not of another command")
         return int(command.run(console))
     except GenesisGymError as error:
         print(f"genesis-gym: error: {error}", file=sys.stderr)

@@ -27,6 +27,7 @@ from genesis_gym.cli.options import (
 )
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import find_spec
+from genesis_gym.runtime.ranks import rank, take_own_gpu, world_size
 
 if TYPE_CHECKING:
     from genesis_gym.learning.config import TrainConfig
@@ -101,6 +102,8 @@ class Train:
             "dump_faults": self.dump_faults,
         }
         if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
+            if world_size() > 1:
+                raise ArgumentError("stages train in one process: start each stage by itself, with --begin-with")
             plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
             folder = self.resume or new_run_folder(self.out, "stages")
             with _resumable(folder, console):
@@ -114,7 +117,8 @@ class Train:
         config = self._config()
         find_spec(config.env)
         stem = f"{config.env.rpartition('/')[2]}-{config.algorithm}".lower()
-        folder = new_run_folder(self.out, stem)
+        # Only the first rank has a run folder.
+        folder = new_run_folder(self.out, stem) if rank() == 0 else (self.out or Path("runs")) / f"rank{rank()}"
         return _train(config, folder, console, begin_with=self.begin_with, **options)
 
     def _config(self) -> TrainConfig:
@@ -168,9 +172,14 @@ def check_device(device: str) -> None:
 
 
 def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:
+    if options["backend"] != "cpu":
+        take_own_gpu()
     console.print("Importing Genesis and Stable-Baselines3 …")
-    from genesis_gym.learning.pipeline import run_pipeline
+    from genesis_gym.learning.pipeline import run_pipeline, take_part
 
+    if rank() > 0:
+        take_part(config, folder, backend=options["backend"], begin_with=options.get("begin_with"))
+        return 0
     with _resumable(folder, console):
         _print_report(run_pipeline(config, folder, console, **options))
     return 0
@@ -183,7 +192,8 @@ def _resumable(folder: Path, console: Console) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if any(folder.rglob("checkpoint.safetensors")):
-            console.print(f"Go on with: genesis-gym train --resume {shlex.quote(str(folder))}", soft_wrap=True)
+            command = "genesis-gym" if world_size() == 1 else "torchrun … -m genesis_gym"
+            console.print(f"Go on with: {command} train --resume {shlex.quote(str(folder))}", soft_wrap=True)
         raise
 
 

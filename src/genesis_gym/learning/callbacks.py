@@ -24,6 +24,7 @@ from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EvaluationResult, evaluate_policy
 from genesis_gym.learning.policy import ObservationNormalizer, deterministic, save_policy
 from genesis_gym.learning.runs import BEST_POLICY_FILE
+from genesis_gym.runtime.ranks import any_rank, of_first_rank, rank
 
 logger = logging.getLogger("genesis_gym")
 
@@ -122,9 +123,12 @@ class PeriodicEvaluation(BaseCallback):
     def _evaluate(self) -> None:
         act = deterministic(self.model.policy, ObservationNormalizer.of(self.model))
         result = evaluate_policy(self._env, act, PERIODIC_EPISODES)
-        if (result.success_rate, result.mean_reward) > self.best:
-            self.best = (result.success_rate, result.mean_reward)
-            save_policy(self.model, self._folder / BEST_POLICY_FILE)
+        # Every rank plays the same episodes, but on another machine they may differ in the last bits.
+        rate, mean_reward = of_first_rank(result.success_rate, result.mean_reward)
+        if (rate, mean_reward) > self.best:
+            self.best = (rate, mean_reward)
+            if rank() == 0:
+                save_policy(self.model, self._folder / BEST_POLICY_FILE)
         self.logger.record("eval/success_rate", result.success_rate)
         self.logger.record("eval/mean_reward", result.mean_reward)
         self.logger.record("eval/mean_ep_length", result.mean_episode_length)
@@ -132,9 +136,7 @@ class PeriodicEvaluation(BaseCallback):
         self.logger.dump(self.num_timesteps)
         self._show(result)
         success, reward = self._config.stop_at_success, self._config.stop_at_reward
-        if (success is not None and result.success_rate >= success) or (
-            reward is not None and result.mean_reward >= reward
-        ):
+        if (success is not None and rate >= success) or (reward is not None and mean_reward >= reward):
             raise ThresholdReached  # a callback's own way to stop would first step and normalise once more
         begin_new_episodes(self.model)
 
@@ -177,10 +179,12 @@ class Checkpoints(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        if self.stop or time.monotonic() - self._written >= CHECKPOINT_SECONDS:
+        # What one rank is to do, all do: none may wait for another that has stopped.
+        stop, due = any_rank(self.stop, time.monotonic() - self._written >= CHECKPOINT_SECONDS)
+        if stop or due:
             save_checkpoint(self.model, self._env, self._folder, self._evaluation.best)
             self._written = time.monotonic()
-        if self.stop:
+        if stop:
             raise KeyboardInterrupt
 
 

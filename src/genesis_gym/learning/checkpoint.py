@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from genesis_gym.errors import ArgumentError, RunFolderError, shown
 from genesis_gym.learning.config import MAX_TIMESTEPS
 from genesis_gym.learning.files import MAX_CHECKPOINT, check_folder, read_tensors
 from genesis_gym.learning.runs import CHECKPOINT_FILE, write_whole
+from genesis_gym.runtime.ranks import gather, rank, world_size
 
 Tensors = dict[str, torch.Tensor]
 
@@ -53,9 +55,13 @@ class Checkpoint:
         """The tensors whose names begin so, without that beginning."""
         return {n.removeprefix(prefix): tensor for n, tensor in self.tensors.items() if n.startswith(prefix)}
 
+    def share(self, number: int) -> Checkpoint:
+        """What belongs to one rank alone: its rows, its place in the loop and its generators."""
+        return self if number == 0 else replace(self, tensors=self.part(f"rank{number}/"))
+
 
 def save_checkpoint(model: BaseAlgorithm, env: BatchedEnv, folder: Path, best: tuple[float, float]) -> None:
-    """Write the checkpoint of a run, between two rollouts.
+    """Write the checkpoint of a run, between two rollouts. Every rank must call it; rank 0 writes for all.
 
     Args:
         model: The model in training.
@@ -63,12 +69,18 @@ def save_checkpoint(model: BaseAlgorithm, env: BatchedEnv, folder: Path, best: t
         folder: The run folder.
         best: Success rate and mean return of the best evaluation so far.
     """
-    tensors = _model_tensors(model)
-    tensors |= {f"loop/{name}": torch.as_tensor(value) for name, value in _loop_arrays(model).items()}
-    tensors |= {f"generator/{name}": value for name, value in _generator_tensors().items()}
-    tensors |= {f"environment/{name}": value for name, value in env.state().items()}
+    share = {f"loop/{name}": torch.as_tensor(value) for name, value in _loop_arrays(model).items()}
+    share |= {f"generator/{name}": value for name, value in _generator_tensors().items()}
+    share |= {f"environment/{name}": value for name, value in env.state().items()}
+    shares = gather(_on_cpu(share))
+    if rank() > 0:
+        return
+    tensors = _on_cpu(_model_tensors(model)) | shares[0]
+    for number, other in enumerate(shares[1:], start=1):
+        tensors |= {f"rank{number}/{name}": value for name, value in other.items()}
     description = {
         "algorithm": type(model).__name__,
+        "ranks": world_size(),
         "timesteps": model.num_timesteps,
         "updates": model._n_updates,
         "episodes": model._episode_num,
@@ -77,7 +89,6 @@ def save_checkpoint(model: BaseAlgorithm, env: BatchedEnv, folder: Path, best: t
         "action_dim": env.action_dim,
         "action_generator": model.action_space.np_random.bit_generator.state,
     }
-    tensors = {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
     metadata = {"description": json.dumps(description)}
     write_whole(
         folder / CHECKPOINT_FILE, lambda path: safetensors.torch.save_file(tensors, path, metadata=metadata)
@@ -102,7 +113,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise RunFolderError(f"{folder} has no {CHECKPOINT_FILE} to go on from")
     metadata, tensors = read_tensors(path, MAX_CHECKPOINT)
     for name, tensor in tensors.items():
-        if name.startswith("environment/"):
+        if re.match(r"(rank\d+/)?environment/", name):
             continue  # the solver's limits are infinite, and what is not finite in a row is a fault of that row
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise RunFolderError(f"{path} cannot be read: {name} holds numbers that are not finite")
@@ -162,19 +173,28 @@ def resume(checkpoint: Checkpoint, model: BaseAlgorithm, env: BatchedEnv) -> tup
         RunFolderError: As for `carry_over`, or the state of the environment does not fit.
     """
     _check_fit(checkpoint, model, env)
-    description = checkpoint.description
+    description, share = checkpoint.description, checkpoint.share(rank())
+    if (ranks := description.get("ranks", 1)) != world_size():
+        raise RunFolderError(
+            f"{checkpoint.folder} was trained by {shown(ranks)} ranks, not by {world_size()}: "
+            f"go on with torchrun and as many"
+        )
     try:
         success, reward = (float(figure) for figure in description["best"])
         _restore_model(checkpoint, model)
-        env.restore(checkpoint.part("environment/"))
-        _restore_loop(checkpoint, model)
-        _restore_generators(checkpoint.part("generator/"))
+        env.restore(share.part("environment/"))
+        _restore_loop(share, model)
+        _restore_generators(share.part("generator/"))
         model.action_space.np_random.bit_generator.state = description["action_generator"]
     except (ArgumentError, KeyError, IndexError, TypeError, RuntimeError, ValueError) as error:
         raise _misfit(checkpoint, error) from error
     model.num_timesteps = description["timesteps"]
     model._n_updates, model._episode_num = description["updates"], description["episodes"]
     return success, reward
+
+
+def _on_cpu(tensors: Tensors) -> Tensors:
+    return {name: value.detach().contiguous().cpu() for name, value in tensors.items()}
 
 
 def _misfit(checkpoint: Checkpoint, error: Exception) -> RunFolderError:

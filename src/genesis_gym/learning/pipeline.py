@@ -7,17 +7,17 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import psutil
 from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
-from genesis_gym.errors import GenesisGymError, WriteError
+from genesis_gym.errors import ArgumentError, GenesisGymError, WriteError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
-from genesis_gym.learning.policy import Act, find_algorithm
+from genesis_gym.learning.policy import ALGORITHMS, Act, find_algorithm
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.report import describe_run, draw_pictures, write_report
 from genesis_gym.learning.runs import (
@@ -30,6 +30,7 @@ from genesis_gym.learning.runs import (
 )
 from genesis_gym.learning.train import train
 from genesis_gym.runtime import describe_device, start
+from genesis_gym.runtime.ranks import joined, world_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -110,14 +111,15 @@ def run_pipeline(
     def lap(name: str) -> None:
         seconds[name] = round(time.time() - begin - sum(seconds.values()), 2)
 
-    start(backend)
-    lap("import")
     camera_rows = [0] if video else ()
     try:
+        rows = rows_of_rank(config)
+        start(backend)
+        lap("import")
         find_algorithm(config.algorithm)  # a missing package is told before a scene is built
-        with announced(console, f"Building {config.num_envs} rows of {config.env}"):
+        with announced(console, f"Building {rows} rows of {config.env}"):
             arguments = config.training_env()
-            env = make_core(config.env, config.num_envs, backend=backend, camera_rows=camera_rows, **arguments)
+            env = make_core(config.env, rows, backend=backend, camera_rows=camera_rows, **arguments)
     except GenesisGymError:
         _forget(folder)
         raise
@@ -125,7 +127,7 @@ def run_pipeline(
     try:
         facts = describe_run(env, begin_with)
         write_json(folder / RUN_FILE, facts.model_dump())
-        with TrainingProgress(console, config) as progress:
+        with TrainingProgress(console, config) as progress, joined(env.device):
             act = train(
                 config,
                 env,
@@ -159,6 +161,54 @@ def run_pipeline(
     write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": seconds}).model_dump())
     write_report(folder)
     return report
+
+
+def take_part(config: TrainConfig, folder: Path, *, backend: str = "auto", begin_with: Path | None = None) -> None:
+    """Train as another rank than the first, whose `run_pipeline` keeps the run folder and speaks to people.
+
+    Args:
+        config: As for rank 0.
+        folder: The run folder; nothing is written there, but a checkpoint is read.
+        backend: As for rank 0.
+        begin_with: As for rank 0.
+    """
+    rows = rows_of_rank(config)
+    env = make_core(config.env, rows, backend=backend, **config.training_env())
+    try:
+        with joined(env.device):
+            train(config, env, folder, begin_with=begin_with)
+    finally:
+        env.close()
+
+
+def rows_of_rank(config: TrainConfig) -> int:
+    """Rows of one rank; `num_envs` is the sum over all.
+
+    Args:
+        config: The config.
+
+    Returns:
+        How many: all, where torchrun started no second process.
+
+    Raises:
+        ArgumentError: The algorithm runs in one process only, or the rows cannot be divided.
+    """
+    if (ranks := world_size()) == 1:
+        return config.num_envs
+    if config.algorithm in ALGORITHMS:
+        raise ArgumentError(
+            f"{config.algorithm} of Stable-Baselines3 trains in one process, and torchrun started {ranks}; "
+            "--backend rsl_rl is what runs on several ranks"
+        )
+    rows, left = divmod(config.num_envs, ranks)
+    hyperparameters: Any = config.hyperparameters
+    if left:
+        raise ArgumentError(f"num_envs={config.num_envs} cannot be divided among {ranks} ranks")
+    if rows * hyperparameters.num_steps_per_env < 2 * hyperparameters.num_mini_batches:
+        raise ArgumentError(
+            f"num_mini_batches={hyperparameters.num_mini_batches} is too many for the {rows} rows of one rank"
+        )
+    return rows
 
 
 def _forget(folder: Path) -> None:

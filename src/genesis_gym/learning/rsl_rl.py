@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import torch
 from gymnasium.spaces import Space
+from rsl_rl.algorithms import PPO
 from rsl_rl.models import MLPModel
 from rsl_rl.runners import OnPolicyRunner
 from stable_baselines3.common.buffers import RolloutBuffer
@@ -22,11 +23,13 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim, get_flattened_obs_dim
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from torch import distributed
 
 from genesis_gym.adapters.rsl_rl import OBSERVATION_GROUP, GenesisRslRlVecEnv
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv, info_dicts
 from genesis_gym.adapters.spaces import to_numpy
 from genesis_gym.core import BatchedEnv
+from genesis_gym.runtime.ranks import rank, world_size
 
 #: Actor and critic see the same.
 OBSERVATION_GROUPS = {"actor": [OBSERVATION_GROUP], "critic": [OBSERVATION_GROUP]}
@@ -127,22 +130,32 @@ class RslRlPPO(OnPolicyAlgorithm):
             "num_steps_per_env": self.n_steps,
             "check_for_nan": False,  # the core has looked
             "obs_groups": dict(OBSERVATION_GROUPS),
-            "algorithm": {"class_name": "PPO", **self._algorithm},
+            "algorithm": {"class_name": _PPO, **self._algorithm},
             **{
                 part: {"class_name": "MLPModel", **_network_config(part, self.policy_kwargs)}
                 for part in OBSERVATION_GROUPS
             },
         }
         with contextlib.redirect_stdout(io.StringIO()):  # where RSL-RL describes itself
-            self.runner = OnPolicyRunner(GenesisRslRlVecEnv(self._core), config, device=str(self.device))
+            self.runner = _Runner(GenesisRslRlVecEnv(self._core), config, device=str(self.device))
         self._rollout = _Rollout(self)
         self.runner.logger = self._rollout  # type: ignore[assignment]
         learner = self.runner.alg
+        if world_size() > 1:
+            self._begin_rank()
         self.policy = RslRlPolicy(
             self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
         )
         self.policy.actor, self.policy.critic = learner.actor, learner.critic
         self.policy.optimizer = learner.optimizer
+
+    def _begin_rank(self) -> None:
+        """Take over rank 0's networks, draw other actions than it, and seed the rows on from the rank before."""
+        self.runner.alg.broadcast_parameters()
+        assert self.seed is not None and self.env is not None
+        if rank() > 0:
+            self.set_random_seed((self.seed + rank()) % 2**32)
+        self.env.seed(self.seed + rank() * self.env.num_envs)
 
     @property
     def adaptive_learning_rate(self) -> float:
@@ -178,6 +191,37 @@ class RslRlPPO(OnPolicyAlgorithm):
         """Do nothing: the runner has learned from the rollout already."""
 
 
+class _Runner(OnPolicyRunner):
+    """RSL-RL's runner, in the process group that is there: its own would take no other than NCCL's."""
+
+    def _configure_multi_gpu(self) -> None:
+        self.gpu_world_size, self.gpu_global_rank, self.gpu_local_rank = world_size(), rank(), 0
+        self.is_distributed = False  # each `learn` would broadcast the parameters, and say so
+        ranks = {"global_rank": rank(), "local_rank": 0, "world_size": world_size()}
+        self.cfg["multi_gpu"] = ranks if world_size() > 1 else None
+
+
+class _PPO(PPO):
+    """RSL-RL's PPO, whose ranks normalise their advantages together, as one process with all rows would."""
+
+    def compute_returns(self, obs: Any) -> None:
+        super().compute_returns(obs)
+        if not self.is_multi_gpu or self.normalize_advantage_per_mini_batch:
+            return
+        advantages: Any = self.storage.returns - self.storage.values
+        count = advantages.numel() * self.gpu_world_size
+        deviation = advantages - _sum_over_ranks(advantages) / count
+        variance = _sum_over_ranks(deviation.square()) / (count - 1)
+        self.storage.advantages = deviation / (variance.sqrt() + 1e-8)
+
+
+def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
+    """The sum of all elements on all ranks, `()`."""
+    total = tensor.sum()
+    distributed.all_reduce(total)
+    return total
+
+
 class _Rollout:
     """What a rollout leaves behind: it stands where RSL-RL's runner has its logger, and speaks to SB3's callbacks.
 
@@ -206,7 +250,7 @@ class _Rollout:
         """Take note of a step, on its device."""
         self.metrics = extras["metrics"]
         self._steps.append(torch.stack([rewards, dones, self.metrics["is_success"]]))
-        self._model.num_timesteps += len(rewards)
+        self._model.num_timesteps += len(rewards) * world_size()
         self.going_on = self._callback.on_step() and self.going_on
 
     def log(

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.monitor import ResultsWriter
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.vec_env import VecMonitor
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
+from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.callbacks import (
     Checkpoints,
     PeriodicEvaluation,
@@ -41,6 +43,7 @@ from genesis_gym.learning.runs import (
     POLICY_FILE,
     write_json,
 )
+from genesis_gym.runtime.ranks import of_first_rank, rank
 
 
 def train(
@@ -56,12 +59,14 @@ def train(
 ) -> Act:
     """Train what a config describes and write the run folder.
 
+    With several ranks each calls this with its share of the rows, within `joined`; only rank 0 writes.
+
     A folder that holds the checkpoint of an interrupted run is gone on with: on the CPU of the same machine, bit
     for bit as if it had never been interrupted.
 
     Args:
         config: The config.
-        env: The environment, with `config.num_envs` rows, made with `config.training_env()`.
+        env: The environment, with `rows_of_rank(config)` rows, made with `config.training_env()`.
         folder: The run folder.
         callbacks: Further SB3 callbacks, such as a progress bar.
         show_evaluation: Called with the result of each evaluation during training.
@@ -90,21 +95,20 @@ def train(
     elif begin_with is not None:
         carry_over(read_checkpoint(begin_with), model, env)
 
+    if of_first_rank(model.num_timesteps) != (model.num_timesteps,):
+        raise RunFolderError(f"{folder} is not here as rank 0 sees it: every machine must have the run folder")
     env.witness = FaultDump(folder / FAULTS_FOLDER, config) if dump_faults else None
     # Nothing is written before this line: what does not fit leaves nothing behind.
-    logger = make_logger(folder, config, model.num_timesteps, wandb_project)
+    first = rank() == 0
+    timesteps = model.num_timesteps
+    logger = make_logger(folder, config, timesteps, wandb_project) if first else Logger(None, [])
     model.set_logger(logger)
     try:
-        for torn in folder.glob(".*.partial.*"):
-            torn.unlink()  # a killed process was writing it
-        write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-        # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
-        episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
-        header: dict[str, float | str] = {"t_start": vec_env.t_start, "env_id": config.env}
-        vec_env.results_writer = ResultsWriter(str(episodes), header=header, extra_keys=vec_env.info_keywords)
+        if first:
+            _begin_records(config, vec_env, folder)
         with stopping_in_order(checkpoints):
             model.learn(
-                config.timesteps - model.num_timesteps,
+                config.timesteps - timesteps,
                 callback=[evaluation, checkpoints, TrainingLog(env), *callbacks],
                 # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
                 log_interval=1 if isinstance(model, OnPolicyAlgorithm) else config.num_envs,
@@ -117,7 +121,19 @@ def train(
         if vec_env.results_writer is not None:
             vec_env.results_writer.close()
     save_checkpoint(model, env, folder, evaluation.best)
-    save_policy(model, folder / POLICY_FILE)
-    if config.algorithm in ALGORITHMS:
-        save_sb3_archives(model, folder)
+    if first:
+        save_policy(model, folder / POLICY_FILE)
+        if config.algorithm in ALGORITHMS:
+            save_sb3_archives(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))
+
+
+def _begin_records(config: TrainConfig, vec_env: VecMonitor, folder: Path) -> None:
+    """Write the config, and begin a file of episodes."""
+    for torn in folder.glob(".*.partial.*"):
+        torn.unlink()  # a killed process was writing it
+    write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
+    # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
+    episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
+    header: dict[str, float | str] = {"t_start": vec_env.t_start, "env_id": config.env}
+    vec_env.results_writer = ResultsWriter(str(episodes), header=header, extra_keys=vec_env.info_keywords)
