@@ -72,8 +72,9 @@ def ratios(values: Sequence[float], reference: Sequence[float]) -> Spread:
     return spread([value / other for value, other in zip(values, reference, strict=True)])
 
 
-def shown(values: Spread, digits: int = 0) -> str:
-    """Median and extremes in words."""
+def shown(values: Spread) -> str:
+    """Median and extremes in words, with three digits or so."""
+    digits = 0 if values["max"] >= 100 else 1 if values["max"] >= 10 else 2
     low, median, high = (f"{values[name]:,.{digits}f}" for name in ("min", "median", "max"))
     return f"{median} ({low} to {high})"
 
@@ -115,20 +116,22 @@ def write_results(path: Path, results: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(results, indent=2) + "\n")
 
 
-def draw_bars(path: Path, title: str, unit: str, bars: Mapping[str, Spread], *, log: bool = False) -> None:
-    """Draw a bar for each median, with its extremes as whiskers, and write a PNG."""
+def draw(path: Path, title: str, unit: str, spreads: Mapping[str, Spread], *, log: bool = False) -> None:
+    """Draw a point for each median, with its extremes as whiskers, and write a PNG."""
     from matplotlib.figure import Figure  # not pyplot: it needs no display
 
-    figure = Figure(figsize=(8, 1.2 + 0.32 * len(bars)), layout="constrained")
+    figure = Figure(figsize=(8, 1.2 + 0.32 * len(spreads)), layout="constrained")
     axes = figure.add_subplot()
-    medians = [values["median"] for values in bars.values()]
-    whiskers = [
-        [values["median"] - values["min"] for values in bars.values()],
-        [values["max"] - values["median"] for values in bars.values()],
-    ]
-    axes.barh(list(bars), medians, xerr=whiskers, capsize=3)
+    low, median, high = ([each[name] for each in spreads.values()] for name in ("min", "median", "max"))
+    below, above = ([abs(b - a) for a, b in zip(median, ends, strict=True)] for ends in (low, high))
+    axes.errorbar(median, list(spreads), xerr=[below, above], fmt="o", capsize=3)
+    axes.grid(axis="x", alpha=0.3)
     axes.invert_yaxis()
-    axes.set(title=title, xlabel=unit, xscale="log" if log else "linear")
+    axes.set(title=title, xlabel=unit)
+    if log:
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(left=0)
     figure.savefig(path, dpi=120)
 
 

@@ -20,7 +20,7 @@ from common import (
     RESULTS,
     Worker,
     check_peers_python,
-    draw_bars,
+    draw,
     machine,
     markdown,
     ratios,
@@ -82,7 +82,7 @@ def main() -> None:
     facts = machine()
     started = start(options.num_envs, options.peers_python)
     turns = {
-        f"{name}, {form}, {rows} rows": partial(worker.ask, seconds=options.seconds, **request)
+        f"{name}, {form} x {rows}": partial(worker.ask, seconds=options.seconds, **request)
         for (name, form, rows), (worker, request) in started.items()
     }
     rates = take_turns(turns, options.rounds)
@@ -119,7 +119,7 @@ def main() -> None:
             each["form"],
             each["rows"],
             shown(each["steps_per_second"]),
-            shown(each["simulated_seconds_per_second"], 1),
+            shown(each["simulated_seconds_per_second"]),
             f"{each['memory_mb'] / each['rows']:.1f}",
         )
         for each in results
@@ -129,15 +129,15 @@ def main() -> None:
     print(
         markdown(
             header,
-            [(c["peer"], c["form"], shown(c["steps"], 2), shown(c["simulated"], 2)) for c in comparison],
+            [(c["peer"], c["form"], shown(c["steps"]), shown(c["simulated"])) for c in comparison],
         )
     )
     write_results(options.out, {"machine": facts, "results": results, "comparison": comparison})
-    bars = {
-        f"{each['package']}, {each['form']}, {each['rows']} rows": each["simulated_seconds_per_second"]
+    spreads = {
+        f"{each['package']}, {each['form']} x {each['rows']}": each["simulated_seconds_per_second"]
         for each in results
     }
-    draw_bars(options.out.with_suffix(".png"), "Reach", "simulated seconds per second", bars, log=True)
+    draw(options.out.with_suffix(".png"), "Reach", "simulated seconds per second", spreads, log=True)
 
 
 if __name__ == "__main__":

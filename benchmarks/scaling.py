@@ -97,7 +97,7 @@ def main() -> None:
         (
             each["num_envs"],
             shown(each["steps_per_second"]),
-            shown(each["microseconds_per_step"], 1),
+            shown(each["microseconds_per_step"]),
             f"{each['memory_mb']:,.0f}",
             each["memory_mb_per_further_row"] or "",
         )

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from common import RESULTS, draw_bars, machine, markdown, shown, spread, take_turns, write_results
+from common import RESULTS, draw, machine, markdown, shown, spread, take_turns, write_results
 from time_to_solve import OURS, each_seed, solve
 
 #: Each ends by printing when it had done what it is named after, seconds since the epoch.
@@ -104,13 +104,13 @@ def main() -> None:
         }
     header = ("from the start of the process to", "seconds, median (min to max)", "failed")
     lines = [
-        (name, shown(result["seconds"], 2) if result["seconds"] else "", result["failed"])
+        (name, shown(result["seconds"]) if result["seconds"] else "", result["failed"])
         for name, result in results.items()
     ]
     print(markdown(header, lines))
     write_results(options.out, {"machine": facts, "results": results})
-    bars = {name: result["seconds"] for name, result in results.items() if result["seconds"]}
-    draw_bars(options.out.with_suffix(".png"), "Start of the process to …", "seconds", bars)
+    spreads = {name: result["seconds"] for name, result in results.items() if result["seconds"]}
+    draw(options.out.with_suffix(".png"), "Start of the process to …", "seconds", spreads)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from common import (
     SOLVED_RATE,
     Measured,
     check_peers_python,
-    draw_bars,
+    draw,
     machine,
     markdown,
     shown,
@@ -119,7 +119,7 @@ def tabulate(results: Mapping[str, Mapping[str, Any]]) -> str:
             (
                 name,
                 f"{result['solved']} of {len(seeds)}",
-                shown(result["seconds"], 1) if result["seconds"] else "",
+                shown(result["seconds"]) if result["seconds"] else "",
                 ", ".join(f"{each['seconds']:.1f}" if each["solved"] else "unsolved" for each in seeds),
                 ", ".join(f"{each['steps']:,}" for each in seeds),
             )
@@ -154,9 +154,9 @@ def main() -> None:
     results = {name: summarise(outcomes) for name, outcomes in take_turns(turns, options.seeds).items()}
     print(tabulate(results))
     write_results(options.out, {"machine": facts, "results": results})
-    bars = {name: result["seconds"] for name, result in results.items() if result["seconds"]}
-    if bars:
-        draw_bars(options.out.with_suffix(".png"), "Start of the process to reach solved", "seconds", bars)
+    spreads = {name: result["seconds"] for name, result in results.items() if result["seconds"]}
+    if spreads:
+        draw(options.out.with_suffix(".png"), "Start of the process to reach solved", "seconds", spreads)
 
 
 if __name__ == "__main__":

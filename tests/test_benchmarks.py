@@ -75,8 +75,8 @@ def test_an_unsolved_seed_has_no_time(benchmark, tmp_path) -> None:
     assert result["solved"] == 2 and result["seconds"] == {"median": 11.0, "min": 10.0, "max": 12.0}
     row = solving.tabulate({"ours": result}).splitlines()[-1]
     assert row == "| ours | 2 of 3 | 11.0 (10.0 to 12.0) | 10.0, unsolved, 12.0 | 1,000, 1,000, 1,000 |"
-    common.draw_bars(tmp_path / "bars.png", "title", "seconds", {"ours": result["seconds"]})
-    assert (tmp_path / "bars.png").read_bytes().startswith(b"\x89PNG")
+    common.draw(tmp_path / "points.png", "title", "seconds", {"ours": result["seconds"]})
+    assert (tmp_path / "points.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(("failures", "solved", "episodes"), [(5, True, 100), (6, False, 6)])
