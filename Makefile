@@ -4,10 +4,11 @@ BIN := .venv/bin
 # Where PyTorch publishes CPU-only wheels; used on a machine without an NVIDIA GPU when pip's own sources have none.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help install demo test test-slow conformance check bench build clean
+.PHONY: help install demo test test-slow conformance check bench bench-training bench-peers bench-scaling \
+  bench-startup bench-solve build clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/installed ## Create .venv and install everything, pinned by constraints.txt
 
@@ -41,8 +42,29 @@ conformance: install ## Install clients that nobody here wrote (conformance/READ
 bench: install ## Measure steps per second of every face beside raw Genesis
 	$(BIN)/python benchmarks/step_rate.py
 
+bench-training: install ## Measure training beside the environment alone
+	$(BIN)/python benchmarks/training_rate.py
+
+bench-peers: install .venv-peers/installed ## Measure steps per second beside other packages
+	$(BIN)/python benchmarks/peers.py
+
+bench-scaling: install ## Measure how cost grows with rows and with cores
+	$(BIN)/python benchmarks/scaling.py
+
+bench-startup: install ## Measure the time to the first step and to a solved policy, warm and cold
+	$(BIN)/python benchmarks/startup.py --solve
+
+bench-solve: install .venv-peers/installed ## Measure the time to solve reach beside other packages
+	$(BIN)/python benchmarks/time_to_solve.py
+
+.venv-peers/installed: benchmarks/peers.txt constraints.txt scripts/install_torch.sh
+	@test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	@TORCH_CPU_INDEX="$(TORCH_CPU_INDEX)" sh scripts/install_torch.sh .venv-peers/bin/python
+	@.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt
+	@touch $@
+
 build: install ## Build wheel and sdist, install each in isolation, import it
 	sh scripts/check_build.sh $(BIN)/python
 
 clean: ## Remove the environment and caches
-	rm -rf .venv dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-peers dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -10,9 +10,9 @@ Beside other work on the machine, `--cpu-time` counts the seconds that this proc
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +23,14 @@ from rich.table import Table
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.vec_env import VecMonitor
 
+from common import RESULTS, machine, ratios, spread, take_turns, write_results
 from genesis_gym import GenesisSb3VecEnv
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.core.make import make_core
 from genesis_gym.learning.config import make_config
 from genesis_gym.learning.policy import make_model
 from genesis_gym.runtime import describe_device
-from step_rate import EPISODE, spread
+from step_rate import EPISODE
 
 ENV_ID = "Genesis/FrankaReach-v0"
 LEARNERS = {"rsl_rl": "RSL_PPO", "sb3": "PPO"}
@@ -55,20 +56,20 @@ def measure(num_envs: int, rounds: int, seconds: float, clock: Callable[[], floa
         measured[name] = lambda model=model: _train(model)
     for work in measured.values():
         work()  # first calls compile what is not in the kernel cache
-    rates: dict[str, list[float]] = {name: [] for name in measured}
-    for _ in range(rounds):
-        for name, work in measured.items():
-            steps, begin = 0, clock()
-            while (elapsed := clock() - begin) < seconds:
-                steps += work()
-            rates[name].append(steps / elapsed)
-    share = {name: [r / own for r, own in zip(rates[name], rates["core"], strict=True)] for name in LEARNERS}
+
+    def turn(work: Callable[[], int]) -> float:
+        steps, begin = 0, clock()
+        while (elapsed := clock() - begin) < seconds:
+            steps += work()
+        return steps / elapsed
+
+    rates = take_turns({name: partial(turn, work) for name, work in measured.items()}, rounds)
     core.close()
     return {
         "num_envs": num_envs,
         "device": describe_device(),
         "steps_per_second": {name: spread(values) for name, values in rates.items()},
-        "share_of_core": {name: spread(values) for name, values in share.items()},
+        "share_of_core": {name: ratios(rates[name], rates["core"]) for name in LEARNERS},
     }
 
 
@@ -87,10 +88,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each in each round, at least")
     parser.add_argument("--cpu-time", action="store_true", help="divide by the CPU time of the process")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/training_rate.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "training_rate.json")
     options = parser.parse_args()
 
     clock = time.process_time if options.cpu_time else time.perf_counter
+    facts = machine()
     results = []
     table = Table("rows", "what", "steps/s (min to max)", "share of core (min to max)", title="PPO on FrankaReach")
     for num_envs in options.num_envs:
@@ -105,8 +107,7 @@ def main() -> None:
                 f"{share['median']:.2f} ({share['min']:.2f} to {share['max']:.2f})" if share else "",
             )
     Console().print(table)
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(json.dumps({"results": results}, indent=2) + "\n")
+    write_results(options.out, {"machine": facts, "results": results})
 
 
 if __name__ == "__main__":
