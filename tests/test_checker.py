@@ -49,7 +49,7 @@ def of_other_modes(mode: AutoresetMode) -> set[str]:
 def test_our_environments_keep_every_rule(env_id: str, mode: AutoresetMode, make_core, monkeypatch) -> None:
     core = make_core(8) if env_id == ENV_ID else make_core(8, task=ENVIRONMENTS[env_id])
     monkeypatch.setattr(core, "max_episode_steps", 5)
-    monkeypatch.setattr(vector, "BatchedEnv", lambda *args, **kwargs: core)
+    monkeypatch.setattr(vector, "share_out", lambda *args, **kwargs: core)
     env = gymnasium.make_vec(env_id, num_envs=8, autoreset_mode=mode)
     report = check_vector_env(env, steps=13, promises=PROMISES)
     not_reached = {"batch_size_invariance", "close", "closed_raises"} | of_other_modes(mode)

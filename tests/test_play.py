@@ -330,7 +330,7 @@ def test_play_films_where_there_is_no_display(run_folder, monkeypatch, capsys) -
 def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch, tmp_path, capsys) -> None:
     asked: list[tuple] = []
 
-    def watch(folder: Path, episodes: int, seed: int, console, backend: str, best: bool) -> list[Episode]:
+    def watch(folder: Path, episodes: int, seed: int, console, backend: str, **which: bool) -> list[Episode]:
         asked.append((folder, episodes, seed))
         return EXPECTED
 
@@ -339,7 +339,7 @@ def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch,
     assert main(["play", str(run_folder), "--rows", "4"]) == 0
     assert asked == [(run_folder, 4, EVALUATION_SEED)]
     assert capsys.readouterr().out == "episodes   4\nsuccesses  3\n"
-    monkeypatch.setattr(video, "record_run", lambda *arguments, best: EXPECTED[:1])
+    monkeypatch.setattr(video, "record_run", lambda *arguments, **which: EXPECTED[:1])
     assert main(["play", str(run_folder), "--out", str(tmp_path / "a.gif")]) == 0
     assert len(asked) == 1, "a file was asked for"
 
