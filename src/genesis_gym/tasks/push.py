@@ -104,8 +104,14 @@ class Push(GoalTask):
 
     def evaluate(self) -> Evaluation:
         """Success is a distance below the tolerance."""
-        approach = torch.linalg.vector_norm(self.cube_position - self.robot.tool_position, dim=-1)
-        return {**super().evaluate(), "distance_to_cube": approach}
+        cube = self.cube_position
+        distance = self.distance(cube, self.target)
+        approach = torch.linalg.vector_norm(cube - self.robot.tool_position, dim=-1)
+        return {
+            "success": distance < self.tolerance,
+            "distance_to_target": distance,
+            "distance_to_cube": approach,
+        }
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """The cube closer to its target, and the tool closer to the cube, are better."""

@@ -71,13 +71,18 @@ class ReachPose(Reach):
 
     def distance(self, achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
         """The greater of both errors in units of its tolerance, times `tolerance`: metres of an equal error."""
-        way, angle = self._errors(achieved, desired)
-        return torch.maximum(way, angle * (self.tolerance / self.angle_tolerance))
+        return self._greater(*self._errors(achieved, desired))
 
     def evaluate(self) -> Evaluation:
         """Success is when both errors are within their tolerances."""
         way, angle = self._errors(self.achieved_goal(), self.desired_goal())
-        return {**super().evaluate(), "position_error": way, "angle_error": angle}
+        distance = self._greater(way, angle)
+        return {
+            "success": distance < self.tolerance,
+            "distance_to_target": distance,
+            "position_error": way,
+            "angle_error": angle,
+        }
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Closer is better in both, and arriving is best."""
@@ -89,6 +94,10 @@ class ReachPose(Reach):
         return rotations.to_vector(
             rotations.multiply(self.robot.tool_quaternion, rotations.inverse(self._upright))
         )
+
+    def _greater(self, way: torch.Tensor, angle: torch.Tensor) -> torch.Tensor:
+        """The greater of both errors in units of its tolerance, times `tolerance`."""
+        return torch.maximum(way, angle * (self.tolerance / self.angle_tolerance))
 
     def _errors(self, achieved: torch.Tensor, desired: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Metres and rad between two goals."""
