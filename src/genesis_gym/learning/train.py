@@ -97,7 +97,8 @@ def train(
 
     if of_first_rank(model.num_timesteps) != (model.num_timesteps,):
         raise RunFolderError(f"{folder} is not here as rank 0 sees it: every machine must have the run folder")
-    env.witness = FaultDump(folder / FAULTS_FOLDER, config) if dump_faults else None
+    if dump_faults:
+        env.witness = FaultDump(folder / FAULTS_FOLDER, config)
     # Nothing is written before this line: what does not fit leaves nothing behind.
     first = rank() == 0
     timesteps = model.num_timesteps
