@@ -3,15 +3,17 @@
 For each number of rows one scene is built, and rounds of raw, core, `make_vec` and SB3 stepping alternate on it,
 so that a noisy machine slows all of them alike. Reported are the median over rounds and the extremes.
 
-`raw` makes the same arms do the same motion without this package: it replays the joint targets of a recorded
-rollout through Genesis alone, since the cost of a physics step depends on what moves and touches.
+`raw` makes the same arms do the same motion without this package: joint targets of a recorded rollout go through
+Genesis alone, as it is installed, since the cost of a physics step depends on what moves and touches. `replayed`
+is the same with kernel launches replayed, `runtime/launches.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
 from genesis_gym.core.env import DECIMATION
 from genesis_gym.runtime import describe_device
 
-FACES = ("raw", "core", "make_vec", "sb3", "rsl_rl")
+FACES = ("raw", "replayed", "core", "make_vec", "sb3", "rsl_rl")
 
 EPISODE = 100
 
@@ -46,11 +48,21 @@ def record_commands(core: BatchedEnv, actions: torch.Tensor) -> list[tuple[torch
     return commands
 
 
-def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, dict[str, Callable[[int], Any]]]:
+@contextmanager
+def as_installed(scene: Any) -> Iterator[None]:
+    """Let Genesis launch its kernels by itself."""
+    replay = vars(scene.rigid_solver).pop("substep")
+    try:
+        yield
+    finally:
+        scene.rigid_solver.substep = replay
+
+
+def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], float]]:
     """Build one scene.
 
     Returns:
-        Its vector environment, to be reset before each of `FACES` takes its turn, and what makes step i of each.
+        Its vector environment, and what steps one of `FACES` for some seconds and gives steps/s.
     """
     vector = GenesisVectorEnv(num_envs, use_gpu=torch.cuda.is_available(), autoreset_mode="SameStep")
     core = vector.core
@@ -63,7 +75,7 @@ def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, dict[str, Callable[[int
     scene, robot = core.simulation.scene, core.robot
     commands = record_commands(core, tensors)
 
-    def raw(i: int) -> None:
+    def move(i: int) -> None:
         if i % len(commands) == 0:
             scene.reset()
             robot.hold_gripper(1.0)
@@ -72,27 +84,28 @@ def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, dict[str, Callable[[int
             scene.step()
 
     faces: dict[str, Callable[[int], Any]] = {
-        "raw": raw,
+        "raw": move,
+        "replayed": move,
         "core": lambda i: autoreset.step(tensors[i % EPISODE]),
         "make_vec": lambda i: vector.step(actions[i % EPISODE]),
         "sb3": lambda i: sb3.step(actions[i % EPISODE]),
         "rsl_rl": lambda i: rsl_rl.step(tensors[i % EPISODE]),
     }
-    return vector, faces
+
+    def turn(face: str, seconds: float) -> float:
+        vector.reset(seed=0)
+        with as_installed(scene) if face == "raw" else nullcontext():
+            return calls_per_second(faces[face], seconds) * num_envs
+
+    for face in FACES:
+        turn(face, 0.1)  # first calls compile what is not in the kernel cache
+    return vector, turn
 
 
 def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
     """Alternate the faces on one scene; steps/s of each."""
-    vector, faces = make_faces(num_envs)
-
-    def turn(face: str, seconds: float) -> float:
-        vector.reset(seed=0)
-        return calls_per_second(faces[face], seconds) * num_envs
-
-    for face in FACES:
-        turn(face, 0.1)  # first calls compile what is not in the kernel cache
-    turns = {face: partial(turn, face, seconds) for face in FACES}
-    rates = take_turns(turns, rounds)
+    vector, turn = make_faces(num_envs)
+    rates = take_turns({face: partial(turn, face, seconds) for face in FACES}, rounds)
     control_dt, device = vector.core.control_dt, describe_device()
     vector.close()
     return {

@@ -149,7 +149,10 @@ def test_the_guides_commands(tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("script", "measured"),
-    [("step_rate", {"raw", "core", "make_vec", "sb3", "rsl_rl"}), ("training_rate", {"core", "rsl_rl", "sb3"})],
+    [
+        ("step_rate", {"raw", "replayed", "core", "make_vec", "sb3", "rsl_rl"}),
+        ("training_rate", {"core", "rsl_rl", "sb3"}),
+    ],
 )
 def test_the_benchmark_runs(tmp_path, monkeypatch, script: str, measured: set[str]) -> None:
     out = tmp_path / "rates.json"

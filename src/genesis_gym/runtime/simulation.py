@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from genesis_gym.errors import MissingDependencyError
-from genesis_gym.runtime import genesis_api, leaks
+from genesis_gym.runtime import genesis_api, launches, leaks
 from genesis_gym.runtime.backend import kernel_cache_is_cold, start
 from genesis_gym.runtime.shortcuts import quick_introspection
 from genesis_gym.runtime.system import require_display
@@ -86,6 +86,7 @@ class Simulation:
         with quick_introspection():
             self.scene.build(n_envs=self.num_rows)
         leaks.share_kernels(self.scene)
+        launches.replay_substeps(self.scene)
 
     def set_initial_state(self) -> None:
         """Make the present state the one that `reset` returns to."""
