@@ -25,6 +25,17 @@ from time_to_solve import OURS, each_seed, solve
 #: Each ends by printing when it had done what it is named after, seconds since the epoch.
 PROGRAMS = {
     "import genesis_gym": "import genesis_gym",
+    "first step, 128 rows of Genesis alone": """
+import genesis as gs
+gs.init(backend=gs.cpu, logging_level="error")
+rigid = gs.options.RigidOptions(enable_self_collision=False)
+scene = gs.Scene(sim_options=gs.options.SimOptions(dt=0.01), rigid_options=rigid, show_viewer=False)
+scene.add_entity(gs.morphs.Plane())
+scene.add_entity(gs.morphs.MJCF(file="xml/franka_emika_panda/panda_no_tendon.xml"))
+scene.build(n_envs=128)
+scene.reset()
+scene.step()
+""",
     "first step, 1 row": """
 import genesis_gym, gymnasium
 env = gymnasium.make("Genesis/FrankaReach-v0")

@@ -51,11 +51,12 @@ def record_commands(core: BatchedEnv, actions: torch.Tensor) -> list[tuple[torch
 @contextmanager
 def as_installed(scene: Any) -> Iterator[None]:
     """Let Genesis launch its kernels by itself."""
-    replay = vars(scene.rigid_solver).pop("substep")
+    replay = vars(scene.rigid_solver).pop("substep", None)  # none on a GPU
     try:
         yield
     finally:
-        scene.rigid_solver.substep = replay
+        if replay is not None:
+            scene.rigid_solver.substep = replay
 
 
 def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], float]]:

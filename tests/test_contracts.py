@@ -1,4 +1,4 @@
-"""The nine contracts of the batched core. Each test names the one that it holds."""
+"""The contracts of the batched core. Each test names the one that it holds."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from conftest import ENV_ID, random_actions
 from genesis_gym import BatchedEnv, GenesisGymError, GenesisSb3VecEnv, GenesisVectorEnv, Reach
@@ -473,3 +474,45 @@ def test_a_state_of_another_environment_is_refused(core, damage: str) -> None:
         core.restore(state)
     after, _ = core.reset(seed=1)
     assert torch.equal(before, after)
+
+
+# 10. No host synchronisation: nothing in a step waits for the device
+
+
+class HostReads(TorchDispatchMode):
+    """Notes every operation whose result the host has to wait for on a GPU."""
+
+    WAITING = ("_local_scalar_dense", "nonzero", "masked_select", "unique", "equal")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: set[str] = set()
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.name().removeprefix("aten::").partition(".")[0]
+        if name in self.WAITING or name.startswith("unique"):
+            self.names.add(name)
+        result = function(*args, **(kwargs or {}))
+        if name == "_to_copy" and (kwargs or {}).get("device", args[0].device) != args[0].device:
+            self.names.add("to another device")
+        return result
+
+
+@pytest.mark.parametrize("task", ["reach", "push"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"goal": True},
+        {"curriculum": {}, "randomization": {"wind": (0.0, 1.0), "observation_noise": (0.0, 0.1)}},
+    ],
+    ids=["plain", "goal", "varied"],
+)
+def test_a_step_never_waits_for_the_device(task: str, settings: dict) -> None:
+    env = BatchedEnv(task, num_envs=3, max_episode_steps=5, **settings)
+    env.reset(seed=0)
+    with HostReads() as reads:
+        for action in torch.from_numpy(random_actions(20, 3, env.action_dim)):  # past the clock and a fault check
+            env.step(action)
+    assert not reads.names
+    env.close()
