@@ -50,6 +50,7 @@ bench-peers: install .venv-peers/installed ## Measure steps per second beside ot
 
 bench-scaling: install ## Measure how cost grows with rows and with cores
 	$(BIN)/python benchmarks/scaling.py
+	$(BIN)/python benchmarks/workers.py
 
 bench-startup: install ## Measure the time to the first step and to a solved policy, warm and cold
 	$(BIN)/python benchmarks/startup.py --solve

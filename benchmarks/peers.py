@@ -51,6 +51,8 @@ def start(rows: list[int], peers_python: Path) -> dict[tuple[str, str, int], tup
     for num_envs in rows:
         worker = Worker(command(sys.executable, "genesis", num_envs=num_envs))
         started.update({("genesis-gym", face, num_envs): (worker, {"face": face}) for face in FACES})
+    single = Worker(command(sys.executable, "gymnasium", env_id="Genesis/FrankaReach-v0"))
+    started["genesis-gym", "one", 1] = (single, {})
     for threads, form in ((1, "1 thread"), (2, "2 threads")):
         worker = Worker(command(sys.executable, "mujoco", threads=threads, num_envs=ROLLOUT_ROWS))
         started["mujoco.rollout", form, ROLLOUT_ROWS] = (worker, {})

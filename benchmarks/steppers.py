@@ -36,12 +36,12 @@ def genesis(num_envs: int) -> Stepper:
 
 
 def gymnasium(env_id: str, vectorised: str | None = None, num_envs: int = 1) -> Stepper:
-    """An environment of panda-gym or Gymnasium-Robotics with random actions.
+    """An environment of this package, panda-gym or Gymnasium-Robotics with random actions.
 
     `vectorised` may be `"async"`, Gymnasium's `AsyncVectorEnv`, or `"subproc"`, SB3's `SubprocVecEnv`.
     """
     env = make_gymnasium(env_id)
-    step_seconds = float(env.unwrapped.dt if "Fetch" in env_id else env.unwrapped.task.sim.dt)  # type: ignore
+    step_seconds = 1.0 / env.metadata["render_fps"]
     shape = env.action_space.shape or ()
     actions = np.random.default_rng(0).uniform(-1, 1, (EPISODE, num_envs, *shape)).astype(np.float32)
     step: Callable[[int], Any]
@@ -119,10 +119,12 @@ def mujoco(threads: int, num_envs: int) -> Stepper:
 
 
 def make_gymnasium(env_id: str) -> Any:
-    """Make an environment of panda-gym or Gymnasium-Robotics."""
+    """Make an environment of this package, panda-gym or Gymnasium-Robotics."""
     import gymnasium as gym
 
-    if "Fetch" in env_id:
+    if "Genesis" in env_id:
+        import genesis_gym  # noqa: F401
+    elif "Fetch" in env_id:
         import gymnasium_robotics
 
         gym.register_envs(gymnasium_robotics)

@@ -9,24 +9,20 @@ Training is SB3's PPO with the hyperparameters of the README, on the same number
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gymnasium
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 import genesis_gym  # noqa: F401 - registers the environments
+from common import RESULTS, machine, markdown, ratios, shown, spread, take_turns, write_results
 from genesis_gym.adapters.sb3 import make_sb3_vec_env
 
 ENV_ID = "Genesis/FrankaReach-v0"
@@ -64,30 +60,19 @@ def measure(
     steps: int,
 ) -> dict[str, Any]:
     """Alternate between numbers of workers; steps/s of each, and the gain over the first."""
-    rates: dict[int, list[float]] = {n: [] for n in workers}
+
+    def turn(run: Callable[[int], None]) -> float:
+        begin = time.perf_counter()
+        run(steps)
+        return steps * num_envs / (time.perf_counter() - begin)
+
     with ExitStack() as resources:
-        runs = {n: make(num_envs, n, resources) for n in workers}
+        runs = {str(n): make(num_envs, n, resources) for n in workers}
         for run in runs.values():
             run(16)  # first calls compile what is not in the kernel cache
-        for _ in range(rounds):
-            for n, run in runs.items():
-                begin = time.perf_counter()
-                run(steps)
-                rates[n].append(steps * num_envs / (time.perf_counter() - begin))
-    first = rates[workers[0]]
-    return {
-        str(n): {
-            "steps_per_second": spread(values, 0),
-            "gain": spread([v / f for v, f in zip(values, first, strict=True)], 2),
-        }
-        for n, values in rates.items()
-    }
-
-
-def spread(values: list[float], digits: int) -> dict[str, float]:
-    """Median and extremes."""
-    summary = {"median": statistics.median(values), "min": min(values), "max": max(values)}
-    return {name: round(value, digits) for name, value in summary.items()}
+        rates = take_turns({n: partial(turn, run) for n, run in runs.items()}, rounds)
+    first = rates[str(workers[0])]
+    return {n: {"steps_per_second": spread(values), "gain": ratios(values, first)} for n, values in rates.items()}
 
 
 def main() -> None:
@@ -97,30 +82,22 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=208, help="of each row in each round; a multiple of 16")
-    parser.add_argument("--out", type=Path, default=Path("benchmarks/results/workers.json"))
+    parser.add_argument("--out", type=Path, default=RESULTS / "workers.json")
     options = parser.parse_args()
 
-    load = os.getloadavg()[0]
-    table = Table("what", "rows", "workers", "steps/s (min to max)", "gain (min to max)", title="FrankaReach")
-    results = []
-    for what, make in {"stepping": stepping, "training": training}.items():
-        for num_envs in options.num_envs:
-            result = measure(make, num_envs, options.workers, options.rounds, options.steps)
-            results.append({"what": what, "num_envs": num_envs, "workers": result})
-            for n, figures in result.items():
-                rate, gain = figures["steps_per_second"], figures["gain"]
-                table.add_row(
-                    what,
-                    str(num_envs),
-                    n,
-                    f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})",
-                    f"{gain['median']:.2f} ({gain['min']:.2f} to {gain['max']:.2f})",
-                )
-    Console().print(table)
-    machine = {"processor": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    report = {"machine": machine, "load_before": round(load, 2), "rounds": options.rounds, "results": results}
-    options.out.write_text(json.dumps(report, indent=2) + "\n")
+    facts = machine()
+    results = [
+        {"what": what, "num_envs": n, "workers": measure(make, n, options.workers, options.rounds, options.steps)}
+        for what, make in {"stepping": stepping, "training": training}.items()
+        for n in options.num_envs
+    ]
+    lines = [
+        (each["what"], each["num_envs"], n, shown(figures["steps_per_second"]), shown(figures["gain"]))
+        for each in results
+        for n, figures in each["workers"].items()
+    ]
+    print(markdown(("what", "rows in all", "processes", "steps/s", "gain"), lines))
+    write_results(options.out, {"machine": facts, "rounds": options.rounds, "results": results})
 
 
 if __name__ == "__main__":
