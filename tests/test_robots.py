@@ -14,7 +14,8 @@ import genesis_gym
 from conftest import random_actions
 from genesis_gym import BatchedEnv, Push, Reach, RobotSpec
 from genesis_gym.controllers import CONTROLLERS, make_controller
-from genesis_gym.controllers.joint import LIMIT_MARGIN
+from genesis_gym.controllers.cartesian import TOOL_SPEED
+from genesis_gym.controllers.joint import LIMIT_MARGIN, SPEED_SHARE
 from genesis_gym.core.make import make_core as make_registered
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS, OTHER_ARMS
@@ -125,6 +126,69 @@ def test_arms_hold_still_and_go_where_they_are_told(name: str, make_arm) -> None
         for _ in range(80):
             env.step((2 * (wanted - low) / (high - low) - 1).expand(ROWS, -1))
         torch.testing.assert_close(robot.joint_position, wanted.expand(ROWS, -1), atol=0.02, rtol=0)
+    finally:
+        env._controller = own
+
+
+#: How far an arm is from where its actions send it, root mean square over two seconds: rad, and metres of
+#: the tool. The median of many rows: some waves of the tool stretch the Franka to the end of its reach.
+TRACKING = {
+    "joint_delta": 0.01,
+    "joint_position": 0.01,
+    "joint_velocity": 0.1,
+    "ee_delta_position": 0.005,
+    "ee_delta_pose": 0.005,
+}
+
+
+@pytest.mark.parametrize("mode", CONTROLLERS)
+@pytest.mark.parametrize("name", ROBOTS)
+def test_arms_follow_slow_waves(name: str, mode: str, make_arm) -> None:
+    """Two seconds of sines of up to half of full speed, or of 0.3 rad; the numbers of docs/robots.md."""
+    env = make_arm(ROBOTS[name])
+    robot, own, own_size = env.robot, env._controller, env.action_dim
+    try:
+        controller = env._controller = make_controller(mode, robot, env.control_dt)
+        size = env.action_dim = controller.action_dim
+        env.reset(seed=0)
+        scale = torch.from_numpy(random_actions(1, ROWS, size)[0])
+        place = robot.tool_position if mode.startswith("ee") else robot.joint_position
+        errors = []
+        for step in range(100):
+            wave = scale * torch.sin(torch.tensor(torch.pi * env.control_dt * (step + 1)))
+            if mode == "joint_position":
+                place = robot.home + 0.3 * wave
+                action = 2 * (place - controller.low) / (controller.high - controller.low) - 1
+            else:
+                action = 0.5 * wave
+                speed = TOOL_SPEED if mode.startswith("ee") else SPEED_SHARE * robot.velocity_limits
+                place = place + speed * env.control_dt * action[:, : place.shape[-1]]
+            env.step(action)
+            errors.append(place - (robot.tool_position if mode.startswith("ee") else robot.joint_position))
+        error = torch.stack(errors).square().mean((0, 2)).sqrt().median()
+        print(f"{name} {mode}: {error:.4f}")
+        assert error < TRACKING[mode]
+    finally:
+        env._controller, env.action_dim = own, own_size
+
+
+def test_a_velocity_servo_keeps_speed_and_holds_no_position(make_arm) -> None:
+    env = make_arm(ROBOTS["franka"])
+    robot, own = env.robot, env._controller
+    try:
+        env._controller = make_controller("joint_velocity", robot, env.control_dt)
+        env.reset(seed=0)
+        action = torch.zeros(ROWS, 7)
+        action[:, 0] = 0.5
+        for _ in range(20):
+            env.step(action)
+        wanted = 0.5 * SPEED_SHARE * robot.velocity_limits[0]
+        torch.testing.assert_close(robot.joint_velocity[:, 0], wanted.expand(ROWS), atol=0.05, rtol=0)
+        for _ in range(50):
+            env.step(0 * action)
+        assert robot.joint_velocity[:, 0].abs().max() < 0.02
+        assert (robot.joint_velocity[:, 1] > 0.02).all()  # the shoulder sinks: 40 N·m over 450 N·m·s/rad
+        assert (robot.joint_velocity[:, 1] < 0.15).all()
     finally:
         env._controller = own
 

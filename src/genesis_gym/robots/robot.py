@@ -251,6 +251,14 @@ class Robot:
         """
         genesis_api.command_joints(self.entity, position, velocity, self.dofs)
 
+    def command_velocity(self, velocity: torch.Tensor) -> None:
+        """Set the targets of the joints' velocity servos, which hold no position.
+
+        Args:
+            velocity: Target velocity, rad/s `(rows, joints)`.
+        """
+        self.entity.control_dofs_velocity(velocity, self.dofs)
+
     def update(self) -> None:
         """Read the state of every row from the simulator."""
         self.joint_position: torch.Tensor = self.entity.get_dofs_position(self.dofs)
