@@ -316,6 +316,7 @@ def test_a_task_may_have_a_box_of_its_own(make_arm) -> None:
         (("revolute", "floating"), {}, "joint 'elbow' of arm.urdf is floating"),
         (('effort="50"', 'effort="0"'), {}, "joint 'shoulder' of arm.urdf has effort 0 and could not move"),
         (("</robot>", ""), {}, "arm.urdf cannot be read as a robot"),
+        (('parent link="base"', 'parent link="lower"'), {}, "arm.urdf is no tree: link 'lower' is above itself"),
         (("robot", "model"), {}, "its root is <model>, not <robot>"),
     ],
 )
