@@ -209,6 +209,18 @@ def test_command_joints(env: BatchedEnv) -> None:
     assert (way > 0).all() and (way[4:] > way[:4]).all()
 
 
+def test_joint_inertia(env: BatchedEnv) -> None:
+    """It is that of the posture: folded, the arm is easier to turn about its base."""
+    entity = env.robot.entity
+    physics_steps(env, 1)
+    home = genesis_api.joint_inertia(entity)
+    folded = env.robot.home.clone()
+    folded[3] = -2.9
+    entity.set_dofs_position(folded, slice(0, 7))
+    physics_steps(env, 1)
+    assert home.shape == (9,) and 0 < genesis_api.joint_inertia(entity)[0] < 0.7 * home[0]
+
+
 @pytest.mark.parametrize("name", ["kp", "kv", "damping", "armature"])
 def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) -> None:
     """A property is set in each row by itself."""

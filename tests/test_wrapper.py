@@ -183,7 +183,7 @@ def test_wrong_actions_are_named(single, action: object, named: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"robot_type": "pr2"}, "robot_type='pr2' is not known; allowed: 'franka'"),
+        ({"robot_type": "pr2"}, "robot_type='pr2' is not known; allowed: 'franka', 'ur5e', 'kuka_iiwa'"),
         ({"scene_type": "kitchen"}, "scene_type='kitchen'"),
         ({"render_mode": "ansi"}, "allowed: 'human', 'rgb_array'"),
         ({"control_mode": "joint_detla"}, "did you mean 'joint_delta'"),

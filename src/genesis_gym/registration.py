@@ -9,12 +9,19 @@ from gymnasium.envs.registration import EnvSpec
 
 from genesis_gym.errors import ArgumentError, check_choice, shown
 
-#: Environment id → name of its task in `genesis_gym.tasks.TASKS`.
+#: Environment id → name of its task in `genesis_gym.tasks.TASKS`, all with the Franka.
 ENVIRONMENTS = {
     "Genesis/FrankaReach-v0": "reach",
     "Genesis/FrankaMotor-v0": "motor",
     "Genesis/FrankaReachPose-v0": "reach_pose",
     "Genesis/FrankaPush-v0": "push",
+}
+
+#: Those of the arms that have no gripper: environment id → task and robot in `genesis_gym.robots.ROBOTS`.
+OTHER_ARMS = {
+    f"Genesis/{arm}{title}-v0": (task, robot)
+    for arm, robot in (("UR5e", "ur5e"), ("Kuka", "kuka_iiwa"))
+    for title, task in (("Reach", "reach"), ("Motor", "motor"), ("ReachPose", "reach_pose"))
 }
 
 #: Control steps in an episode. It stands here so that Gymnasium's `TimeLimit` and the batched clock share it.
@@ -23,14 +30,15 @@ MAX_EPISODE_STEPS = 100
 
 def register_environments() -> None:
     """Register every environment, single and batched, by names that are imported when one is made."""
-    for env_id, task in ENVIRONMENTS.items():
+    franka = {env_id: (task, "franka") for env_id, task in ENVIRONMENTS.items()}
+    for env_id, (task, robot) in {**franka, **OTHER_ARMS}.items():
         if env_id not in gymnasium.registry:
             gymnasium.register(
                 id=env_id,
                 entry_point="genesis_gym.adapters.single:make_single",
                 vector_entry_point="genesis_gym.adapters.vector:GenesisVectorEnv",
                 max_episode_steps=MAX_EPISODE_STEPS,
-                kwargs={"task": task},
+                kwargs={"task": task, "robot_type": robot},
             )
 
 
@@ -63,8 +71,10 @@ def find_spec(env_id: str) -> EnvSpec:
     try:
         spec = gymnasium.spec(name)
     except gymnasium.error.Error as error:
-        check_choice("env", env_id, ENVIRONMENTS)
+        check_choice("env", env_id, (*ENVIRONMENTS, *OTHER_ARMS))
         raise ArgumentError(f"env={shown(env_id)} cannot be made: {error}") from error
     if "task" not in spec.kwargs:
-        raise ArgumentError(f"env={shown(env_id)} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}")
+        raise ArgumentError(
+            f"env={shown(env_id)} has no genesis-gym task; allowed: {', '.join((*ENVIRONMENTS, *OTHER_ARMS))}"
+        )
     return spec

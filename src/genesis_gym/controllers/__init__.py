@@ -1,7 +1,7 @@
 """Controllers turn an action in [-1, 1] into targets for the robot's joints."""
 
 from genesis_gym.controllers.cartesian import EndEffectorDeltaPose, EndEffectorDeltaPosition
-from genesis_gym.controllers.joint import Controller, JointDelta, JointPosition
+from genesis_gym.controllers.joint import Controller, JointDelta, JointPosition, JointVelocity
 from genesis_gym.errors import check_choice
 from genesis_gym.robots import Robot
 
@@ -9,6 +9,7 @@ from genesis_gym.robots import Robot
 CONTROLLERS: dict[str, type[Controller]] = {
     "joint_delta": JointDelta,
     "joint_position": JointPosition,
+    "joint_velocity": JointVelocity,
     "ee_delta_position": EndEffectorDeltaPosition,
     "ee_delta_pose": EndEffectorDeltaPose,
 }
@@ -39,5 +40,6 @@ __all__ = [
     "EndEffectorDeltaPosition",
     "JointDelta",
     "JointPosition",
+    "JointVelocity",
     "make_controller",
 ]

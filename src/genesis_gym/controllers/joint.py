@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 
 from genesis_gym.robots import Robot
@@ -13,7 +15,7 @@ from genesis_gym.robots import Robot
 SPEED_SHARE = 0.8
 #: How far targets keep from the joint limits, rad.
 LIMIT_MARGIN = 0.03
-#: How far a target may be from its joint before the next step is added, rad.
+#: How far a target may be from its joint before the next step is added, unless a controller says otherwise, rad.
 LEAD = 0.02
 #: Deceleration with which a target arrives, rad/s²; the arm's weakest joints can brake at this rate.
 BRAKING = 10.0
@@ -31,7 +33,10 @@ class Controller:
         low: Lower bounds of the target, rad `(joints,)`.
         high: Upper bounds, rad `(joints,)`.
         travel: The farthest that a target moves in one control step, rad `(joints,)`.
+        lead: How far a target may be from its joint before the next step is added, rad.
     """
+
+    lead: ClassVar[float] = LEAD
 
     def __init__(self, robot: Robot, control_dt: float) -> None:
         self.action_dim = len(robot.spec.joints)
@@ -72,10 +77,18 @@ class Controller:
         goal, travel = self._plan(action)
         braking = torch.sqrt(2.0 * BRAKING * (goal - joints).abs()) * self._control_dt  # from v² = 2 a d
         travel = torch.minimum(travel, braking)
-        target = self.target.clamp(joints - LEAD, joints + LEAD)
+        target = self.target.clamp(joints - self.lead, joints + self.lead)
         step = (goal - target).clamp(-travel, travel)
         self.target = target + step
-        self._robot.command(self.target, step / self._control_dt)
+        self._command(step / self._control_dt)
+
+    def _command(self, velocity: torch.Tensor) -> None:
+        """Hand the target to the robot.
+
+        Args:
+            velocity: Speed of the target, rad/s `(rows, joints)`.
+        """
+        self._robot.command(self.target, velocity)
 
     def _plan(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Read an action.
@@ -95,6 +108,19 @@ class JointDelta(Controller):
 
     def _plan(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return torch.where(action > 0, self.high, self.low), action.abs() * self.travel
+
+
+class JointVelocity(JointDelta):
+    """`joint_velocity`: the action is a speed, as in `joint_delta`, held by a servo of velocity alone.
+
+    The torque is kv (v* − v). `joint_delta` also pulls each joint to where its speeds have added up to, so that at
+    0 it stands against gravity; here at 0 a joint is braked and sinks, at the speed of its load over kv.
+    """
+
+    lead = 0.0  # no position is remembered
+
+    def _command(self, velocity: torch.Tensor) -> None:
+        self._robot.command_velocity(velocity)
 
 
 class JointPosition(Controller):

@@ -23,6 +23,7 @@ from genesis_gym.errors import (
     NotResetError,
     check_choice,
     check_positive_int,
+    shown,
 )
 from genesis_gym.robots import Robot, RobotSpec, find_robot
 from genesis_gym.runtime import RowRandom, Simulation
@@ -150,6 +151,10 @@ class BatchedEnv:
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
+        if self.task.needs_gripper and not spec.gripper_joints:
+            raise ArgumentError(
+                f"task {type(self.task).__name__} needs a robot with a gripper; {shown(spec.name)} has none"
+            )
         self._objective = Objective(self.task, sparse=reward == "sparse", goal=goal)
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps

@@ -47,4 +47,7 @@ def make_sharded_core(env_id: str, num_envs: int, num_workers: int, **kwargs: An
 
 def _arguments(env_id: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     spec = find_spec(env_id)
-    return {"max_episode_steps": spec.max_episode_steps, **spec.kwargs, **kwargs}
+    given = {"max_episode_steps": spec.max_episode_steps, **spec.kwargs, **kwargs}
+    if "robot_type" in given:  # what Gymnasium's faces call it
+        given["robot"] = kwargs.get("robot", given.pop("robot_type"))
+    return given

@@ -1,11 +1,14 @@
 """Robots: one small declaration each, and the live robot that a scene holds."""
 
 from genesis_gym.errors import check_choice
+from genesis_gym.robots.files import find_file
 from genesis_gym.robots.franka import FRANKA
+from genesis_gym.robots.kuka import KUKA_IIWA
 from genesis_gym.robots.robot import Robot, RobotSpec
+from genesis_gym.robots.ur5e import UR5E
 
 #: Name → declaration of every robot that ships with the package.
-ROBOTS: dict[str, RobotSpec] = {FRANKA.name: FRANKA}
+ROBOTS: dict[str, RobotSpec] = {spec.name: spec for spec in (FRANKA, UR5E, KUKA_IIWA)}
 
 
 def find_robot(robot: str | RobotSpec) -> RobotSpec:
@@ -18,12 +21,13 @@ def find_robot(robot: str | RobotSpec) -> RobotSpec:
         The declaration.
 
     Raises:
-        ArgumentError: The name is unknown.
+        ArgumentError: The name is unknown, or the declaration's file does not exist.
     """
     if isinstance(robot, RobotSpec):
+        find_file(robot.asset)
         return robot
     check_choice("robot_type", robot, ROBOTS)
     return ROBOTS[robot]
 
 
-__all__ = ["FRANKA", "ROBOTS", "Robot", "RobotSpec", "find_robot"]
+__all__ = ["FRANKA", "KUKA_IIWA", "ROBOTS", "UR5E", "Robot", "RobotSpec", "find_robot"]

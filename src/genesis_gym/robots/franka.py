@@ -12,6 +12,7 @@ FRANKA = RobotSpec(
     velocity_limits=(2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61),
     gripper_joints=("finger_joint1", "finger_joint2"),
     gripper_open=0.04,
+    workspace=((0.3, -0.3, 0.2), (0.7, 0.3, 0.5)),
     end_effector="hand",
     tool_offset=(
         0.0,

@@ -178,6 +178,12 @@ def set_joint_property(entity: Any, name: str, values: torch.Tensor, dofs: Any) 
     getattr(entity, f"set_dofs_{name}")(values, dofs)
 
 
+def joint_inertia(entity: Any) -> torch.Tensor:
+    """Inertia that each joint moves, as the first row's last step began, kg·m² `(dofs,)`."""
+    matrix: torch.Tensor = entity.get_mass_mat()
+    return matrix[0].diagonal()
+
+
 def link_inertia(entity: Any, links: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
     """Masses, kg `(links,)`, and inertia tensors, kg·m² `(links, 3, 3)`, as the first row has them."""
     masses, inertias = entity.get_links_mass(links), entity.get_links_inertia(links)

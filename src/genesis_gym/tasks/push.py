@@ -35,6 +35,7 @@ class Push(GoalTask):
 
     reward_weights = {"distance": -5.0, "approach": -2.0, "success": 10.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
     gripper_opening = 0.0
+    needs_gripper = True  # its closed fingers are what pushes
     goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
 
     tolerance: float = 0.05

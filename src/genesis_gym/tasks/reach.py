@@ -24,8 +24,8 @@ class Reach(GoalTask):
 
     Attributes:
         tolerance: Radius of success, metres.
-        target_low: Lower corner of the box of targets, world frame, metres.
-        target_high: Upper corner.
+        target_low: Lower corner of the box of targets, world frame, metres; None for the workspace's.
+        target_high: Upper corner, likewise.
         target: Where to go, world frame, metres `(num_rows, 3)`.
     """
 
@@ -33,8 +33,8 @@ class Reach(GoalTask):
     goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
 
     tolerance: float = 0.05
-    target_low: tuple[float, float, float] = (0.3, -0.3, 0.2)
-    target_high: tuple[float, float, float] = (0.7, 0.3, 0.5)
+    target_low: tuple[float, float, float] | None = None
+    target_high: tuple[float, float, float] | None = None
 
     def build(self, simulation: Simulation) -> None:
         """Show the target where somebody looks; nothing collides with it."""
@@ -50,8 +50,11 @@ class Reach(GoalTask):
     def start(self, robot: Robot, simulation: Simulation) -> None:
         """Allocate the targets."""
         super().start(robot, simulation)
-        self._low = torch.tensor(self.target_low, device=self.device)
-        self._high = torch.tensor(self.target_high, device=self.device)
+        given = (self.target_low, self.target_high)
+        self._low, self._high = (
+            own if corner is None else torch.tensor(corner, device=self.device)
+            for corner, own in zip(given, robot.workspace, strict=True)
+        )
         self._easiest = robot.tool_position
         self.target = torch.zeros(self.num_rows, 3, device=self.device)
 

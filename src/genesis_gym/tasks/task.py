@@ -25,6 +25,7 @@ class Task:
         reward_weights: Name of a reward term → its weight, 1 for a term that is not named; a term of weight 0 is
             left out. The environment's argument `reward_weights` overrides them one by one.
         gripper_opening: How far the gripper is held open, 0 to 1.
+        needs_gripper: Whether only a robot with a gripper can do it.
         robot: The robot, from `start` on.
         num_rows: Rows of the scene, from `start` on.
         device: Where tensors live, from `start` on.
@@ -34,6 +35,7 @@ class Task:
 
     reward_weights: ClassVar[Mapping[str, float]] = {}
     gripper_opening: ClassVar[float] = 1.0
+    needs_gripper: ClassVar[bool] = False
     robot: Robot
     num_rows: int
     device: torch.device
