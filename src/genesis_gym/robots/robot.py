@@ -24,7 +24,9 @@ class RobotSpec:
         end_effector: Link that carries the tool.
         tool_offset: Tool centre in the end-effector's frame, in metres.
         gripper_joints: Finger joints; empty without a gripper.
-        gripper_open: Position of the open fingers, in metres.
+        gripper_open: Position of the open fingers, in metres; closed is 0.
+        gripper_speed: Speed of each finger, in m/s.
+        gripper_force: Force with which each finger presses on what is held, in N.
     """
 
     name: str
@@ -36,6 +38,8 @@ class RobotSpec:
     tool_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     gripper_joints: tuple[str, ...] = ()
     gripper_open: float = 0.0
+    gripper_speed: float = 0.05
+    gripper_force: float = 20.0
 
     def add_to(self, simulation: Simulation) -> Any:
         """Add this robot to a scene that is not built yet.
@@ -86,6 +90,7 @@ class Robot:
         self.home = torch.tensor(spec.home, device=device)
         self._tool_offset = torch.tensor(spec.tool_offset, device=device)
         self._end_effector = entity.get_link(spec.end_effector)
+        self._finger_links = genesis_api.links_moved_by(entity, spec.gripper_joints)
         self._moving_links = genesis_api.moving_links(entity)
         self._home_dofs = torch.zeros(entity.n_dofs, device=device)
         self._home_dofs[self.dofs] = self.home
@@ -106,6 +111,39 @@ class Robot:
         """
         if self.spec.gripper_joints:
             self.entity.control_dofs_position(opening * self._gripper_target, self._gripper_dofs)
+
+    @property
+    def opening(self) -> torch.Tensor:
+        """How far each finger is from closed, on average, metres `(rows, 1)`."""
+        fingers: torch.Tensor = self.entity.get_dofs_position(self._gripper_dofs)
+        return fingers.mean(-1, keepdim=True)
+
+    @property
+    def grip_force(self) -> torch.Tensor:
+        """Force with which the two fingers press on what is between them, N `(rows,)`.
+
+        It is the geometric mean of the parts of their contact forces that oppose each other: zero for a finger that
+        touches nothing, and for fingers that are pushed the same way, as by the ground.
+        """
+        left, right = genesis_api.contact_forces(self.entity)[:, self._finger_links].unbind(1)
+        return (-(left * right).sum(-1)).clamp(min=0.0).sqrt()
+
+    def command_gripper(self, position: torch.Tensor) -> None:
+        """Set the target of the fingers' PD controllers.
+
+        Args:
+            position: Of each finger, metres from closed, `(rows, 1)`.
+        """
+        self.entity.control_dofs_position(position.expand(-1, len(self._finger_links)), self._gripper_dofs)
+
+    def set_gripper_gains(self, stiffness: float, damping: float) -> None:
+        """Set the gains of the fingers' PD controllers in every row.
+
+        Args:
+            stiffness: N/m.
+            damping: N·s/m.
+        """
+        genesis_api.set_gains(self.entity, stiffness, damping, self._gripper_dofs)
 
     def command(self, position: torch.Tensor, velocity: torch.Tensor) -> None:
         """Set the targets of the joints' PD controllers.
