@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -151,6 +152,8 @@ class BatchedEnv:
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
+        if self.task.begins_poised and spec.poised:
+            spec = replace(spec, home=spec.poised)
         self._objective = Objective(self.task, sparse=reward == "sparse", goal=goal)
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps

@@ -6,12 +6,11 @@ import torch
 
 from genesis_gym.core.env import BatchedEnv
 from genesis_gym.errors import ArgumentError
+from genesis_gym.tasks import LiftCube
+from genesis_gym.tasks.lift import way_to
 
 #: Share of the way that is made good with full speed in each control step, in actions per metre.
 GAIN = 12.0
-#: Outside of a funnel above the cube the tool keeps this high above it; its spout is that wide, metres.
-CLEARANCE = 0.08
-SPOUT = 0.01
 #: The gripper closes once the cube's centre is this near, metres.
 NEAR = 0.012
 
@@ -32,7 +31,7 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
         ArgumentError: The environment is another.
     """
     layout = env.observation_layout
-    if "to_cube" not in layout or env.action_dim != 4:
+    if not isinstance(env.task, LiftCube) or env.action_dim != 4:
         raise ArgumentError(
             f"{type(env.task).__name__} with an action of {env.action_dim} numbers has no scripted policy; "
             "take LiftCube or PickAndPlace with control_mode='ee_delta_position'"
@@ -41,11 +40,9 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
     goal = next((observation[:, layout[name]] for name in ("target", "desired_goal") if name in layout), None)
     up = torch.tensor([0.0, 0.0, 1.0], device=cube.device)
 
-    aside = torch.linalg.vector_norm(to_cube[:, :2], dim=-1, keepdim=True)
     near = torch.linalg.vector_norm(to_cube, dim=-1, keepdim=True) < NEAR
     gripped = near & (observation[:, layout["opening"]] < 0.5 * env.task.cube_size + 1e-3)
-    approach = to_cube + (4.0 * (aside - SPOUT)).clamp(0.0, CLEARANCE) * up
     carry = up.expand_as(cube) if goal is None else goal - cube
-    way = torch.where(gripped, carry, torch.where(near, to_cube, approach))
+    way = torch.where(gripped, carry, way_to(to_cube))
     grip = torch.where(near, -1.0, 1.0)
     return torch.cat([(GAIN * way).clamp(-1.0, 1.0), grip], dim=-1)

@@ -20,6 +20,7 @@ class RobotSpec:
         asset: MJCF or URDF file; a relative path is looked up in Genesis's assets.
         joints: Actuated arm joints, in the order of the action.
         home: Position of `joints` at reset, in rad.
+        poised: Position of `joints` with the tool low above the workspace, in rad; empty for home.
         velocity_limits: Greatest speed of `joints`, in rad/s.
         end_effector: Link that carries the tool.
         tool_offset: Tool centre in the end-effector's frame, in metres.
@@ -36,6 +37,7 @@ class RobotSpec:
     velocity_limits: tuple[float, ...]
     end_effector: str
     tool_offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    poised: tuple[float, ...] = ()
     gripper_joints: tuple[str, ...] = ()
     gripper_open: float = 0.0
     gripper_speed: float = 0.05
@@ -122,8 +124,8 @@ class Robot:
     def grip_force(self) -> torch.Tensor:
         """Force with which the two fingers press on what is between them, N `(rows,)`.
 
-        It is the geometric mean of the parts of their contact forces that oppose each other: zero for a finger that
-        touches nothing, and for fingers that are pushed the same way, as by the ground.
+        It is the geometric mean of their contact forces, as far as these oppose each other: zero if a finger
+        touches nothing, or if both are pushed the same way, as by the ground.
         """
         left, right = genesis_api.contact_forces(self.entity)[:, self._finger_links].unbind(1)
         return (-(left * right).sum(-1)).clamp(min=0.0).sqrt()

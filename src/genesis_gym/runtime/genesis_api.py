@@ -38,9 +38,9 @@ def vis_options(gs: Any) -> Any:
     return gs.options.VisOptions(split_envs=True, rendered_envs_idx=[0])
 
 
-#: Time constant and damping ratio of contacts, impedance at the surface and below, width, midpoint and power: Genesis's
-#: own, but for an impedance of 0.99 instead of 0.9 to 0.95. Fingers that hold a cube with 20 N sink in by 0.4 mm
-#: instead of 1.6 mm and no longer tremble (docs/manipulation.md). A time constant of 0 is as stiff as the step allows.
+#: Contacts: time constant (0 for the shortest that the step allows), damping ratio, impedance at the surface and
+#: below, width, midpoint and power. They are Genesis's own, but for an impedance of 0.99 instead of 0.9 to 0.95:
+#: fingers that hold a cube with 20 N sink in by 0.4 mm, not 1.6 mm, and do not tremble (docs/manipulation.md).
 FIRM_CONTACT = (0.0, 1.0, 0.99, 0.99, 0.001, 0.5, 2.0)
 
 

@@ -33,8 +33,8 @@ class PickAndPlace(LiftCube, GoalTask):
     """
 
     reward_weights = {  # noqa: RUF012
-        "approach": -1.0,
-        "grasp": -1.0,
+        "approach": -2.0,
+        "grasp": -2.0,
         "distance": -10.0,
         "success": 10.0,
         "action": 0.0,
