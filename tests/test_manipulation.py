@@ -92,10 +92,8 @@ def test_an_arm_without_a_gripper_is_refused(make_core) -> None:
 def test_a_grasp_goes_on_from_a_saved_state(env: BatchedEnv) -> None:
     """Bit for bit, from the middle of the closing on."""
     observation, _ = env.reset(seed=0)
-    for _ in range(72):
+    while env.robot.opening.min() > 0.03:
         observation = env.step(grasp_and_carry(env, observation)).observation
-    opening = env.robot.opening
-    assert ((opening > 0.02) & (opening < 0.039)).any(), "some are closing"
     state = env.state()
     futures = []
     for _ in range(2):
@@ -202,10 +200,10 @@ def test_rewards_of_lifting_rise_with_every_stage(env: BatchedEnv) -> None:
         result = env.step(grasp_and_carry(env, observation))
         observation = result.observation
         rewards.append(torch.stack([result.metrics[f"reward/{name}"] for name in names]))
-    terms = torch.stack(rewards)
+    terms = torch.stack(rewards)  # (steps, terms, rows)
     assert (terms <= 0).all() and (terms.sum(1) >= -7.0).all()
     total = terms.sum(1)
-    assert (total[0] < -6.0).all() and (total[55] > -5.5).all() and (total[80] > -4.0).all()
+    assert (total[0] < total[35]).all() and (total[35] < total[65]).all() and (total[80] > -2.0).all()
 
 
 def test_random_fingers_do_not_succeed(env: BatchedEnv) -> None:
