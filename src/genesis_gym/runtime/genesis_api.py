@@ -40,7 +40,7 @@ def vis_options(gs: Any) -> Any:
 
 #: Contacts: time constant (0 for the shortest that the step allows), damping ratio, impedance at the surface and
 #: below, width, midpoint and power. They are Genesis's own, but for an impedance of 0.99 instead of 0.9 to 0.95:
-#: fingers that hold a cube with 20 N sink in by 0.4 mm, not 1.6 mm, and do not tremble (docs/manipulation.md).
+#: fingers that hold a cube with 20 N sink in by 0.6 mm, not 1.6 mm, and do not tremble (docs/manipulation.md).
 FIRM_CONTACT = (0.0, 1.0, 0.99, 0.99, 0.001, 0.5, 2.0)
 
 
