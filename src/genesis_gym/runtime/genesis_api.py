@@ -210,9 +210,9 @@ def set_gains(entity: Any, stiffness: float, damping: float, dofs: Any) -> None:
     """Set the gains of PD controllers in every row, N/m and N·s/m, or N·m/rad and N·m·s/rad."""
     import torch
 
-    shape = entity.get_dofs_kp(dofs).shape  # with `per_row` Genesis has them for each row
-    entity.set_dofs_kp(torch.full(shape, stiffness), dofs)
-    entity.set_dofs_kv(torch.full(shape, damping), dofs)
+    present = entity.get_dofs_kp(dofs)  # with `per_row` Genesis has them for each row
+    entity.set_dofs_kp(torch.full_like(present, stiffness), dofs)
+    entity.set_dofs_kv(torch.full_like(present, damping), dofs)
 
 
 def link_inertia(entity: Any, links: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
