@@ -33,14 +33,17 @@ ROWS = (1, 3, 64, 256)
 Rollout = list[np.ndarray]
 
 
-def actions_in_contact(rows: int) -> np.ndarray:
-    """Random actions that also press the hand on the ground and sweep it about, `(HORIZON, rows, 7)`.
+def actions_in_contact(rows: int, numbers: int = 7) -> np.ndarray:
+    """Random actions that also press the hand on the ground and sweep it about, `(HORIZON, rows, numbers)`.
 
     Row i has the same actions for any number of rows.
     """
-    actions = random_actions(HORIZON, max(ROWS), 7, seed=3)
-    actions[:, :, 1] = 0.8
-    actions[:, :, 3] = -0.2
+    actions = random_actions(HORIZON, max(ROWS), numbers, seed=3)
+    if numbers == 7:
+        actions[:, :, 1] = 0.8
+        actions[:, :, 3] = -0.2
+    else:  # in the space of the tool
+        actions[:, :, 2] = -0.8
     return np.ascontiguousarray(actions[:, :rows])
 
 
@@ -48,7 +51,7 @@ def rollout_of_core(env: BatchedEnv) -> Rollout:
     """Observation, reward and end of every row at every step, `(rows, …)` each; a row that ends begins anew."""
     observation, _ = env.reset(seed=SEED)
     record = [observation.numpy()]
-    for action in actions_in_contact(env.num_envs):
+    for action in actions_in_contact(env.num_envs, env.action_dim):
         result = env.step(torch.from_numpy(action))
         ended = result.terminated | result.truncated
         observation = env.reset(ended)[0] if ended.any() else result.observation
@@ -59,7 +62,7 @@ def rollout_of_core(env: BatchedEnv) -> Rollout:
 def rollout_of_vector(env: gymnasium.vector.VectorEnv) -> Rollout:
     """The same through Gymnasium's `VectorEnv`."""
     record = [env.reset(seed=SEED)[0]]
-    for action in actions_in_contact(env.num_envs):
+    for action in actions_in_contact(env.num_envs, env.single_action_space.shape[0]):
         observation, reward, terminated, truncated, _ = env.step(action)
         record += [observation, np.asarray(reward, np.float32), terminated | truncated]
     return record
@@ -68,7 +71,7 @@ def rollout_of_vector(env: gymnasium.vector.VectorEnv) -> Rollout:
 def rollout_of_single(env: gymnasium.Env) -> Rollout:
     """The same through Gymnasium's `Env`."""
     record = [env.reset(seed=SEED)[0][None]]
-    for action in actions_in_contact(1)[:, 0]:
+    for action in actions_in_contact(1, env.action_space.shape[0])[:, 0]:
         observation, reward, terminated, truncated, _ = env.step(action)
         ended = terminated or truncated
         observation = env.reset()[0] if ended else observation

@@ -75,7 +75,8 @@ def test_vis_options_and_rigid_options(env: BatchedEnv, varied: BatchedEnv) -> N
     import genesis as gs
 
     assert genesis_api.vis_options(gs).split_envs is True
-    options = genesis_api.rigid_options(gs, per_row=True)
+    options = genesis_api.rigid_options(gs, per_row=True, firm_contacts=True)
+    assert options.friction_cone is gs.friction_cone.elliptic
     assert options.batch_dofs_info and options.batch_links_info and not options.enable_self_collision
     assert env.robot.entity.get_dofs_kp().ndim == 1, "gains are shared by all rows"
     assert varied.robot.entity.get_dofs_kp().shape == (ROWS, 9), "each row has its gains"
@@ -278,3 +279,50 @@ def test_push_link(env: BatchedEnv) -> None:
     assert first > 0.01
     physics_steps(env, 1)
     assert hand.get_vel()[2, 1] < 1.5 * first, "the second step was not pushed"
+
+
+# What a grasp takes
+
+
+@pytest.fixture
+def lifting(make_core) -> BatchedEnv:
+    env: BatchedEnv = make_core(ROWS, task="lift_cube", max_episode_steps=150)
+    env.reset(seed=0)
+    return env
+
+
+def test_links_moved_by_and_contact_forces(lifting: BatchedEnv) -> None:
+    """The cube's weight rests on the ground, and on no finger; a reset forgets forces."""
+    entity, cube = lifting.robot.entity, lifting.task._cube
+    names = [link.name for link in entity.links]
+    fingers = genesis_api.links_moved_by(entity, ("finger_joint1", "finger_joint2"))
+    assert [names[index] for index in fingers] == ["left_finger", "right_finger"]
+    for _ in range(25):
+        lifting.step(torch.zeros(ROWS, 4))
+    weight = genesis_api.contact_forces(cube)[:, 0]
+    torch.testing.assert_close(weight, torch.tensor([0.0, 0.0, 0.064 * 9.81]).expand(ROWS, 3), atol=0.02, rtol=0)
+    assert not genesis_api.contact_forces(entity)[:, fingers].any()
+    lifting.reset(seed=0)
+    assert not genesis_api.contact_forces(cube).any()
+
+
+def test_stiffen_contacts(lifting: BatchedEnv, make_core) -> None:
+    """A cube on firm ground sinks in a tenth as far."""
+    depths = []
+    for env in (lifting, make_core(ROWS, task="push")):
+        env.reset(seed=0)
+        physics_steps(env, 100)
+        depths.append((0.02 - env.task.cube_position[:, 2]).max().item())
+    assert 0 < depths[0] < 0.02e-3 < 0.08e-3 < depths[1]
+
+
+def test_set_gains(lifting: BatchedEnv) -> None:
+    """A PD controller pushes with its gain times the error."""
+    robot, entity = lifting.robot, lifting.robot.entity
+    fingers = robot._gripper_dofs
+    for stiffness in (500.0, 2000.0):
+        genesis_api.set_gains(entity, stiffness, 100.0, fingers)
+        entity.control_dofs_position(robot.opening.expand(ROWS, 2) - 0.01, fingers)
+        force = entity.get_dofs_control_force(fingers)
+        torch.testing.assert_close(force, torch.full((ROWS, 2), -0.01 * stiffness), atol=0.1, rtol=0)
+    lifting.reset(seed=0)

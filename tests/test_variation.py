@@ -212,7 +212,7 @@ def test_every_environment_can_be_randomised_and_made_easier(env_id: str) -> Non
     envs = gym.make_vec(env_id, num_envs=3, randomization=Randomization(**RANGES), curriculum={"initial": 0.3})
     assert envs.core.robot.joint_low.shape == (7,)
     envs.reset(seed=0)
-    for action in random_actions(5, 3, 7):
+    for action in random_actions(5, 3, envs.core.action_dim):
         observation, _, _, _, infos = envs.step(action)
     assert np.isfinite(observation).all() and not infos["fault"].any()
     np.testing.assert_allclose(infos["difficulty"], 0.3)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import GoalTask, Motor, Push, Reach, ReachPose, Task
+    from genesis_gym.tasks import GoalTask, LiftCube, Motor, PickAndPlace, Push, Reach, ReachPose, Task
     from genesis_gym.variation.curriculum import Curriculum
     from genesis_gym.variation.randomization import Randomization
 
@@ -35,7 +35,9 @@ _HOMES = {
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
     "GoalTask": "genesis_gym.tasks",
     "Task": "genesis_gym.tasks",
+    "LiftCube": "genesis_gym.tasks",
     "Motor": "genesis_gym.tasks",
+    "PickAndPlace": "genesis_gym.tasks",
     "Push": "genesis_gym.tasks",
     "Reach": "genesis_gym.tasks",
     "ReachPose": "genesis_gym.tasks",
@@ -53,7 +55,9 @@ __all__ = [
     "GenesisSb3VecEnv",
     "GenesisVectorEnv",
     "GoalTask",
+    "LiftCube",
     "Motor",
+    "PickAndPlace",
     "Push",
     "Randomization",
     "Reach",

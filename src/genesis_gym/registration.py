@@ -15,6 +15,8 @@ ENVIRONMENTS = {
     "Genesis/FrankaMotor-v0": "motor",
     "Genesis/FrankaReachPose-v0": "reach_pose",
     "Genesis/FrankaPush-v0": "push",
+    "Genesis/FrankaLiftCube-v0": "lift_cube",
+    "Genesis/FrankaPickAndPlace-v0": "pick_and_place",
 }
 
 #: Those of the arms that have no gripper: environment id → task and robot in `genesis_gym.robots.ROBOTS`.
@@ -27,6 +29,9 @@ OTHER_ARMS = {
 #: Control steps in an episode. It stands here so that Gymnasium's `TimeLimit` and the batched clock share it.
 MAX_EPISODE_STEPS = 100
 
+#: Environments whose episodes are longer: the gripper alone takes 20 steps to close on the cube.
+LONGER_EPISODES = {"Genesis/FrankaLiftCube-v0": 150, "Genesis/FrankaPickAndPlace-v0": 150}
+
 
 def register_environments() -> None:
     """Register every environment, single and batched, by names that are imported when one is made."""
@@ -37,7 +42,7 @@ def register_environments() -> None:
                 id=env_id,
                 entry_point="genesis_gym.adapters.single:make_single",
                 vector_entry_point="genesis_gym.adapters.vector:GenesisVectorEnv",
-                max_episode_steps=MAX_EPISODE_STEPS,
+                max_episode_steps=LONGER_EPISODES.get(env_id, MAX_EPISODE_STEPS),
                 kwargs={"task": task, "robot_type": robot},
             )
 

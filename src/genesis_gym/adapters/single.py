@@ -55,7 +55,7 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
         render_mode: str | None = None,
         *,
         task: str | Task = "none",
-        control_mode: str = "joint_delta",
+        control_mode: str | None = None,
         max_steps: int | None = MAX_EPISODE_STEPS,
         **kwargs: Any,
     ) -> None:
@@ -68,7 +68,7 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
             show_viewer: Open Genesis's viewer.
             render_mode: `"rgb_array"`, which needs no display, `"human"`, which opens the viewer, or None.
             task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
-            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
+            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`; None for the task's.
             max_steps: Control steps after which an episode is truncated; None for never.
             **kwargs: `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and `observation_parts` of
                 `BatchedEnv`.

@@ -48,7 +48,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         task: str | Task = "reach",
         robot_type: str | RobotSpec = "franka",
         scene_type: str = "empty",
-        control_mode: str = "joint_delta",
+        control_mode: str | None = None,
         use_gpu: bool = True,
         show_viewer: bool = False,
         render_mode: str | None = None,
@@ -64,7 +64,7 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
             robot_type: A name in `genesis_gym.robots.ROBOTS`, or a `RobotSpec`.
             scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
-            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
+            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`; None for the task's.
             use_gpu: Use a GPU; without one the CPU is used and one line says so.
             show_viewer: Open Genesis's viewer.
             render_mode: `"rgb_array"`, which needs no display, `"human"`, which opens the viewer, or None.

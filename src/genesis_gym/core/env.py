@@ -9,6 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -103,7 +104,7 @@ class BatchedEnv:
         num_envs: int = 1,
         robot: str | RobotSpec = "franka",
         scene_type: str = "empty",
-        control_mode: str = "joint_delta",
+        control_mode: str | None = None,
         max_episode_steps: int | None = None,
         reward: str = "dense",
         reward_weights: Mapping[str, float] | None = None,
@@ -122,7 +123,7 @@ class BatchedEnv:
             num_envs: Rows, at least 1.
             robot: A name in `genesis_gym.robots.ROBOTS`, or a `RobotSpec`.
             scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
-            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`.
+            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`; None for the task's.
             max_episode_steps: Control steps after which an episode is truncated; None for never.
             reward: `"dense"`, what the task gives, or `"sparse"`, -1 until success and 0 then.
             reward_weights: Weights of reward terms that differ from the task's.
@@ -146,7 +147,8 @@ class BatchedEnv:
             check_positive_int("max_episode_steps", max_episode_steps)
         check_choice("reward", reward, ("dense", "sparse"))
         check_choice("scene_type", scene_type, SCENES)
-        check_choice("control_mode", control_mode, CONTROLLERS)
+        if control_mode is not None:
+            check_choice("control_mode", control_mode, CONTROLLERS)
         spec = find_robot(robot)
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
@@ -155,6 +157,8 @@ class BatchedEnv:
             raise ArgumentError(
                 f"task {type(self.task).__name__} needs a robot with a gripper; {shown(spec.name)} has none"
             )
+        if self.task.begins_poised and spec.poised:
+            spec = replace(spec, home=spec.poised)
         self._objective = Objective(self.task, sparse=reward == "sparse", goal=goal)
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
@@ -170,6 +174,7 @@ class BatchedEnv:
             show_viewer=show_viewer,
             camera_rows=camera_rows,
             varied_physics=bool(SCENE_TERMS & varied.active.keys()),
+            firm_contacts=self.task.gripper_opening is None,
         )
         self.device = self.simulation.device
         SCENES[scene_type](self.simulation)
@@ -179,7 +184,12 @@ class BatchedEnv:
         self.robot = Robot(spec, entity, self.simulation)
         self.robot.go_home()
         self.simulation.set_initial_state()
-        self._controller = make_controller(control_mode, self.robot, self.control_dt)
+        self._controller = make_controller(
+            control_mode or self.task.control_mode,
+            self.robot,
+            self.control_dt,
+            with_gripper=self.task.gripper_opening is None,
+        )
         self.task.start(self.robot, self.simulation)
 
         self.action_dim = self._controller.action_dim
@@ -294,7 +304,8 @@ class BatchedEnv:
         self.simulation.reset(mask)
         if self._physics is not None:
             self._physics.reset(mask, self._random)
-        self.robot.hold_gripper(self.task.gripper_opening)
+        if self.task.gripper_opening is not None:
+            self.robot.hold_gripper(self.task.gripper_opening)
         self.task.reset(mask, self._random)
         self.robot.update()
         self._controller.reset(mask)

@@ -41,11 +41,14 @@ class RobotSpec:
         asset: MJCF or URDF file; a relative path is looked up in the working directory, then in Genesis's assets.
         joints: Actuated arm joints, in the order of the action.
         home: Position of `joints` at reset, in rad.
+        poised: Position of `joints` with the tool low above the workspace, in rad; empty for home.
         velocity_limits: Greatest speed of `joints`, in rad/s.
         end_effector: Link that carries the tool.
         tool_offset: Tool centre in the end-effector's frame, in metres.
         gripper_joints: Finger joints; empty without a gripper.
-        gripper_open: Position of the open fingers, in metres.
+        gripper_open: Position of the open fingers, in metres; closed is 0.
+        gripper_speed: Speed of each finger, in m/s.
+        gripper_force: Force with which each finger presses on what is held, in N.
         bandwidth: Natural frequency ω of the joints under control, in rad/s: their gains become kp = m ω² and
             kv = 2 ζ m ω, with m each joint's inertia at home and ζ = `DAMPING_RATIO`. None keeps the file's gains.
         workspace: Lower and upper corner of a box that the tool centre reaches everywhere, world frame, in metres;
@@ -59,8 +62,11 @@ class RobotSpec:
     velocity_limits: tuple[float, ...]
     end_effector: str
     tool_offset: Point = (0.0, 0.0, 0.0)
+    poised: tuple[float, ...] = ()
     gripper_joints: tuple[str, ...] = ()
     gripper_open: float = 0.0
+    gripper_speed: float = 0.05
+    gripper_force: float = 20.0
     bandwidth: float | None = None
     workspace: tuple[Point, Point] | None = None
 
@@ -218,6 +224,7 @@ class Robot:
         self.home = torch.tensor(spec.home, device=device)
         self._tool_offset = torch.tensor(spec.tool_offset, device=device)
         self._end_effector = entity.get_link(spec.end_effector)
+        self._finger_links = genesis_api.links_moved_by(entity, spec.gripper_joints)
         self._moving_links = genesis_api.moving_links(entity)
         self._home_dofs = torch.zeros(entity.n_dofs, device=device)
         self._home_dofs[self.dofs] = self.home
@@ -241,6 +248,39 @@ class Robot:
         """
         if self.spec.gripper_joints:
             self.entity.control_dofs_position(opening * self._gripper_target, self._gripper_dofs)
+
+    @property
+    def opening(self) -> torch.Tensor:
+        """How far each finger is from closed, on average, metres `(rows, 1)`."""
+        fingers: torch.Tensor = self.entity.get_dofs_position(self._gripper_dofs)
+        return fingers.mean(-1, keepdim=True)
+
+    @property
+    def grip_force(self) -> torch.Tensor:
+        """Force with which the two fingers press on what is between them, N `(rows,)`.
+
+        It is the geometric mean of their contact forces, as far as these oppose each other: zero if a finger
+        touches nothing, or if both are pushed the same way, as by the ground.
+        """
+        left, right = genesis_api.contact_forces(self.entity)[:, self._finger_links].unbind(1)
+        return (-(left * right).sum(-1)).clamp(min=0.0).sqrt()
+
+    def command_gripper(self, position: torch.Tensor) -> None:
+        """Set the target of the fingers' PD controllers.
+
+        Args:
+            position: Of each finger, metres from closed, `(rows, 1)`.
+        """
+        self.entity.control_dofs_position(position.expand(-1, len(self._finger_links)), self._gripper_dofs)
+
+    def set_gripper_gains(self, stiffness: float, damping: float) -> None:
+        """Set the gains of the fingers' PD controllers in every row.
+
+        Args:
+            stiffness: N/m.
+            damping: N·s/m.
+        """
+        genesis_api.set_gains(self.entity, stiffness, damping, self._gripper_dofs)
 
     def command(self, position: torch.Tensor, velocity: torch.Tensor) -> None:
         """Set the targets of the joints' PD controllers.

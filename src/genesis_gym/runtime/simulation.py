@@ -50,6 +50,7 @@ class Simulation:
         show_viewer: bool = False,
         camera_rows: Sequence[int] = (),
         varied_physics: bool = False,
+        firm_contacts: bool = False,
     ) -> None:
         """Prepare an empty scene.
 
@@ -61,6 +62,7 @@ class Simulation:
             camera_rows: Rows that `render` shows unless it is told others; with none there is no camera.
             varied_physics: Let rows differ in gains, damping and masses. Genesis then solves them by other code,
                 whose results differ in the last bits.
+            firm_contacts: Solve contacts so that a grasp holds: without creep, tremble or deep penetration.
 
         Raises:
             MissingDependencyError: A viewer is asked for and there is no display, or a library is missing.
@@ -72,6 +74,7 @@ class Simulation:
         self.dt = dt
         self.visual = show_viewer or bool(camera_rows)
         self._show_viewer = show_viewer
+        self._firm_contacts = firm_contacts
         self.scene = self._new_viewed_scene(varied_physics) if show_viewer else self._new_scene(varied_physics)
         self._camera_rows = list(camera_rows)
         self._camera = self._add_camera() if camera_rows else None
@@ -88,6 +91,8 @@ class Simulation:
             self.scene.build(n_envs=self.num_rows)
         leaks.share_kernels(self.scene)
         launches.replay_substeps(self.scene)
+        if self._firm_contacts:
+            genesis_api.stiffen_contacts(self.scene)
 
     def set_initial_state(self) -> None:
         """Make the present state the one that `reset` returns to."""
@@ -249,7 +254,7 @@ class Simulation:
 
         return gs.Scene(
             sim_options=gs.options.SimOptions(dt=self.dt),
-            rigid_options=genesis_api.rigid_options(gs, per_row=varied_physics),
+            rigid_options=genesis_api.rigid_options(gs, per_row=varied_physics, firm_contacts=self._firm_contacts),
             vis_options=genesis_api.vis_options(gs),
             viewer_options=gs.options.ViewerOptions(
                 camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES

@@ -3,7 +3,9 @@
 import copy
 
 from genesis_gym.errors import check_choice
+from genesis_gym.tasks.lift import LiftCube
 from genesis_gym.tasks.motor import Motor
+from genesis_gym.tasks.pick_and_place import PickAndPlace
 from genesis_gym.tasks.push import Push
 from genesis_gym.tasks.reach import Reach
 from genesis_gym.tasks.reach_pose import ReachPose
@@ -16,6 +18,8 @@ TASKS: dict[str, type[Task]] = {
     "reach": Reach,
     "reach_pose": ReachPose,
     "push": Push,
+    "lift_cube": LiftCube,
+    "pick_and_place": PickAndPlace,
 }
 
 
@@ -37,4 +41,16 @@ def find_task(task: str | Task) -> Task:
     return TASKS[task]()
 
 
-__all__ = ["TASKS", "Evaluation", "GoalTask", "Motor", "Push", "Reach", "ReachPose", "Task", "find_task"]
+__all__ = [
+    "TASKS",
+    "Evaluation",
+    "GoalTask",
+    "LiftCube",
+    "Motor",
+    "PickAndPlace",
+    "Push",
+    "Reach",
+    "ReachPose",
+    "Task",
+    "find_task",
+]

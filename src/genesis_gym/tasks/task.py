@@ -24,8 +24,11 @@ class Task:
     Attributes:
         reward_weights: Name of a reward term → its weight, 1 for a term that is not named; a term of weight 0 is
             left out. The environment's argument `reward_weights` overrides them one by one.
-        gripper_opening: How far the gripper is held open, 0 to 1.
+        gripper_opening: How far the gripper is held open, 0 to 1; None for a gripper that the policy drives by one
+            more number of its action, the last: -1 closes, 1 opens, 0 holds.
         needs_gripper: Whether only a robot with a gripper can do it.
+        begins_poised: Whether episodes begin with the tool low above the workspace, instead of at home.
+        control_mode: Name in `genesis_gym.controllers.CONTROLLERS` of what the task is best done with.
         robot: The robot, from `start` on.
         num_rows: Rows of the scene, from `start` on.
         device: Where tensors live, from `start` on.
@@ -34,8 +37,10 @@ class Task:
     """
 
     reward_weights: ClassVar[Mapping[str, float]] = {}
-    gripper_opening: ClassVar[float] = 1.0
+    gripper_opening: ClassVar[float | None] = 1.0
     needs_gripper: ClassVar[bool] = False
+    begins_poised: ClassVar[bool] = False
+    control_mode: ClassVar[str] = "joint_delta"
     robot: Robot
     num_rows: int
     device: torch.device

@@ -1,0 +1,138 @@
+"""Lift: grasp a cube and raise it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genesis_gym.robots import Robot
+from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.tasks.task import Evaluation, Task
+
+#: Both fingers press on the cube, from opposite sides, with at least this: ManiSkill's `Panda.is_grasping`, N.
+HOLDING_FORCE = 0.5
+#: How near the cube's centre closing counts, metres.
+NEAR = 0.015
+#: Beside the cube the way leads this high above it, and down where the tool is less than that aside, metres.
+CLEARANCE = 0.08
+SPOUT = 0.01
+
+
+def way_to(to_cube: torch.Tensor) -> torch.Tensor:
+    """Where to go to have the cube between open fingers: from above, through a funnel.
+
+    Args:
+        to_cube: Way from the tool to the cube's centre, world frame, metres `(rows, 3)`.
+
+    Returns:
+        World frame, metres `(rows, 3)`.
+    """
+    aside = torch.linalg.vector_norm(to_cube[:, :2], dim=-1)
+    above = (4.0 * (aside - SPOUT)).clamp(0.0, CLEARANCE)
+    return torch.cat([to_cube[:, :2], (to_cube[:, 2] + above)[:, None]], dim=-1)
+
+
+@dataclass(kw_only=True, eq=False)
+class LiftCube(Task):
+    """Grasp a cube on the ground and raise it by `height`, held between the fingers.
+
+    Cube, height and success follow ManiSkill2's LiftCube (Gu et al., 2023), whose cube needs no grasp but an arm
+    at rest. At difficulty d the cube has to be raised by a share d of the height.
+
+    Reward terms, each what is still lacking, 0 to 1: `approach`, the square root of the metres from the tool to
+    where `way_to` leads, `grasp`, one half for fingers closed about the cube (open ones count a third) and one for
+    the force with which they hold it, and `lift`, of the height; `success` (0 or 1) and `action`, the sum of the
+    squared actions.
+
+    Attributes:
+        height: How far to raise the cube, metres.
+        cube_size: Edge of the cube, metres.
+        cube_density: kg/m³.
+        low: Lower corner of the box of cubes, world frame, metres (x, y).
+        high: Upper corner.
+        cube_position: Centre of the cube, world frame, metres `(num_rows, 3)`.
+    """
+
+    reward_weights = {"approach": -2.0, "grasp": -2.0, "lift": -3.0, "success": 10.0, "action": 0.0}  # noqa: RUF012
+    gripper_opening = None
+    begins_poised = True
+    control_mode = "ee_delta_position"
+
+    height: float = 0.2
+    cube_size: float = 0.04
+    cube_density: float = 1000.0
+    low: tuple[float, float] = (0.35, -0.15)
+    high: tuple[float, float] = (0.65, 0.15)
+
+    def build(self, simulation: Simulation) -> None:
+        """Add the cube."""
+        import genesis as gs
+
+        start = ((self.low[0] + self.high[0]) / 2, (self.low[1] + self.high[1]) / 2, self.cube_size / 2)
+        self._cube: Any = simulation.scene.add_entity(
+            gs.morphs.Box(size=(self.cube_size,) * 3, pos=start),
+            material=gs.materials.Rigid(rho=self.cube_density),
+            surface=gs.surfaces.Default(color=(0.9, 0.5, 0.1)),
+        )
+
+    def start(self, robot: Robot, simulation: Simulation) -> None:
+        """Allocate the heights."""
+        super().start(robot, simulation)
+        self._low = torch.tensor([*self.low, self.cube_size / 2], device=self.device)
+        self._high = torch.tensor([*self.high, self.cube_size / 2], device=self.device)
+        self._height = torch.full((self.num_rows,), self.height, device=self.device)
+
+    def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
+        """Draw a place for the cube."""
+        self._cube.set_pos(random.uniform("cube", self._low, self._high), envs_idx=rows)
+        self._height = torch.where(rows, self.height * self.difficulty, self._height)
+
+    @property
+    def cube_position(self) -> torch.Tensor:
+        """Centre of the cube, world frame, metres `(num_rows, 3)`."""
+        position: torch.Tensor = self._cube.get_pos()
+        return position
+
+    @property
+    def to_cube(self) -> torch.Tensor:
+        """Way from the tool to the cube, world frame, metres `(num_rows, 3)`."""
+        return self.cube_position - self.robot.tool_position
+
+    def observation(self) -> dict[str, torch.Tensor]:
+        """Joints, the gripper's opening, and the cube: place, way from the tool and velocity, world frame."""
+        return {
+            **super().observation(),
+            "opening": self.robot.opening,
+            "cube_position": self.cube_position,
+            "to_cube": self.to_cube,
+            "cube_velocity": self._cube.get_vel(),
+        }
+
+    def evaluate(self) -> Evaluation:
+        """Success is a cube that is high enough and held."""
+        rise = self.cube_position[:, 2] - self.cube_size / 2
+        grip = self.robot.grip_force
+        return {
+            "success": (rise >= self._height) & (grip >= HOLDING_FORCE),
+            "rise": rise,
+            "distance_to_cube": torch.linalg.vector_norm(self.to_cube, dim=-1),
+            "grip_force": grip,
+        }
+
+    def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Nearer, firmer and higher are better."""
+        distance = evaluation["distance_to_cube"]
+        spec = self.robot.spec
+        slack = (self.robot.opening[:, 0] - self.cube_size / 2) / (spec.gripper_open - self.cube_size / 2)
+        slack = slack.clamp(0.0, 1.0)
+        shape = torch.maximum(torch.exp(-((distance / NEAR) ** 2)) * (1.0 - slack), slack / 3.0)
+        firm = (evaluation["grip_force"] / spec.gripper_force).clamp(max=1.0)
+        return {
+            "approach": torch.linalg.vector_norm(way_to(self.to_cube), dim=-1).sqrt(),
+            "grasp": 1.0 - 0.5 * (shape + firm),
+            "lift": 1.0 - (evaluation["rise"] / self._height).clamp(0.0, 1.0),
+            "success": evaluation["success"],
+            "action": action.square().sum(-1),
+        }

@@ -1,0 +1,242 @@
+"""A gripper that the policy drives, a grasp that is physical, and the tasks that need one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from conftest import random_actions
+from genesis_gym import BatchedEnv, Push, rotations
+from genesis_gym.controllers import CONTROLLERS
+from genesis_gym.errors import ArgumentError
+from genesis_gym.learning.scripted import grasp_and_carry
+from genesis_gym.robots import FRANKA, RobotSpec
+
+ROWS = 8
+STILL = torch.tensor([0.0, 0.0, 0.0, -1.0])
+
+
+@pytest.fixture
+def env(make_core) -> BatchedEnv:
+    core: BatchedEnv = make_core(ROWS, task="lift_cube", max_episode_steps=150)
+    core.reset(seed=0)
+    return core
+
+
+def holding(env: BatchedEnv) -> None:
+    """Bring every row to hold its cube in the air, at rest."""
+    observation, _ = env.reset(seed=0)
+    lifted = torch.zeros(ROWS, dtype=torch.bool)
+    for _ in range(150):
+        action = grasp_and_carry(env, observation)
+        result = env.step(torch.where(lifted[:, None], STILL, action))
+        lifted, observation = lifted | result.terminated, result.observation
+    assert lifted.all() and (env.task.evaluate()["grip_force"] > 10.0).all()
+
+
+def cube_in_hand(env: BatchedEnv) -> tuple[torch.Tensor, torch.Tensor]:
+    """Place, metres, and orientation of the cube as the hand sees it."""
+    hand = rotations.inverse(env.robot.tool_quaternion)
+    place = rotations.rotate(hand, env.task.cube_position - env.robot.tool_position)
+    return place, rotations.multiply(hand, env.task._cube.get_quat())
+
+
+# The gripper
+
+
+@pytest.mark.parametrize("control_mode", CONTROLLERS)
+def test_every_controller_of_the_arm_can_have_a_gripper(make_core, control_mode: str) -> None:
+    """It closes and opens at its speed, whatever drives the arm, and the arm does not notice."""
+    env = make_core(2, task="lift_cube", control_mode=control_mode)
+    assert env.action_dim == make_core(2, task="push", control_mode=control_mode).action_dim + 1
+    env.reset(seed=0)
+    action = torch.zeros(2, env.action_dim)
+    action[:, -1] = torch.tensor([-1.0, 1.0])
+    openings = []
+    for _ in range(30):
+        env.step(action)
+        openings.append(env.robot.opening)
+    closing = torch.stack(openings)[:, 0, 0]
+    speed = (closing[4] - closing[24]) / (20 * env.control_dt)
+    assert speed.item() == pytest.approx(FRANKA.gripper_speed, rel=0.02)
+    torch.testing.assert_close(torch.stack(openings)[:, 1, 0], torch.full((30,), 0.04), atol=1e-4, rtol=0)
+    opening = env.robot.opening
+    action[:, -1] = 0.0
+    for _ in range(30):
+        env.step(action)
+    torch.testing.assert_close(env.robot.opening, opening, atol=2e-3, rtol=0)  # they stop within 2 mm
+    opening = env.robot.opening
+    for _ in range(30):
+        env.step(action)
+    torch.testing.assert_close(env.robot.opening, opening, atol=1e-5, rtol=0)
+
+
+def test_a_closed_gripper_rests_at_its_stop(env: BatchedEnv) -> None:
+    for _ in range(60):
+        result = env.step(STILL.expand(ROWS, 4))
+    layout = env.observation_layout
+    assert (result.observation[:, layout["opening"]].abs() < 2e-4).all()
+    assert (result.metrics["grip_force"] == 0).all(), "there is nothing between the fingers"
+
+
+def test_an_arm_without_a_gripper_is_refused(make_core) -> None:
+    bare = RobotSpec(
+        **{**vars(FRANKA), "name": "bare", "gripper_joints": ()},
+    )
+    with pytest.raises(ArgumentError, match="the task needs a gripper, and robot_type='bare' has none"):
+        BatchedEnv("lift_cube", num_envs=2, robot=bare)
+    assert Push.gripper_opening == 0.0 and make_core(ROWS).action_dim == 7, "others hold theirs"
+
+
+def test_a_grasp_goes_on_from_a_saved_state(env: BatchedEnv) -> None:
+    """Bit for bit, from the middle of the closing on."""
+    observation, _ = env.reset(seed=0)
+    while env.robot.opening.min() > 0.03:
+        observation = env.step(grasp_and_carry(env, observation)).observation
+    state = env.state()
+    futures = []
+    for _ in range(2):
+        record, seen = [], observation
+        for _ in range(30):
+            result = env.step(grasp_and_carry(env, seen))
+            seen = result.observation
+            record += [seen, result.reward, result.metrics["grip_force"]]
+        futures.append(torch.cat([part.flatten() for part in record]))
+        env.restore(state)
+    assert torch.equal(*futures)
+
+
+# The grasp
+
+
+def test_what_is_held_stays_for_ten_seconds(env: BatchedEnv) -> None:
+    """Held by 20 N: no creep, no tremble, no deep penetration; docs/manipulation.md has the figures."""
+    holding(env)
+    for _ in range(100):
+        env.step(STILL.expand(ROWS, 4))  # the arm comes to rest
+    place, turn = cube_in_hand(env)
+    deepest, fastest = 0.0, 0.0
+    for _ in range(500):
+        env.step(STILL.expand(ROWS, 4))
+        contacts = env.task._cube.get_contacts()
+        deepest = max(deepest, contacts["penetration"][contacts["valid_mask"]].max().item())
+        fastest = max(fastest, env.task._cube.get_vel().abs().max().item())
+    later, turned = cube_in_hand(env)
+    drift = torch.linalg.vector_norm(later - place, dim=-1).max().item()
+    angle = rotations.angle_between(turn, turned).max().item()
+    grip = env.robot.grip_force
+    print(f"drift {drift * 1e3:.3f} mm, {np.degrees(angle):.3f} degrees, penetration {deepest * 1e3:.3f} mm, ")
+    print(f"fastest {fastest * 1e3:.3f} mm/s, grip {grip.min():.2f} to {grip.max():.2f} N")
+    assert drift < 0.5e-3 and angle < np.radians(1.0)
+    assert deepest < 1e-3
+    assert fastest < 1e-3
+    torch.testing.assert_close(grip, torch.full((ROWS,), FRANKA.gripper_force), atol=1.0, rtol=0)
+
+
+def test_the_cube_falls_when_the_gripper_opens(env: BatchedEnv) -> None:
+    """As a free body does once the fingers are off it, and it comes to rest on the ground."""
+    holding(env)
+    height = env.task.cube_position[:, 2]
+    opening = torch.tensor([0.0, 0.0, 0.0, 1.0]).expand(ROWS, 4)
+    for _ in range(40):
+        result = env.step(opening)
+    assert (height > 0.2).all() and not result.metrics["is_success"].any()
+    for _ in range(60):
+        env.step(opening)
+    rest = env.task.cube_position[:, 2] - env.task.cube_size / 2
+    assert (rest.abs() < 0.5e-3).all() and (env.task._cube.get_vel().abs() < 1e-3).all()
+
+
+def test_friction_holds_the_cube(env: BatchedEnv) -> None:
+    """Two fingers of 20 N hold m g = 0.63 N with a coefficient above 0.016, and not below: a grasp is no glue."""
+    holding(env)
+    mass = float(env.task._cube.get_mass())
+    assert mass == pytest.approx(0.064, rel=1e-3)
+    coefficient = mass * 9.81 / (2 * FRANKA.gripper_force)
+    ratio = coefficient * torch.tensor([0.7, 0.7, 0.7, 1.5, 1.5, 1.5, 1.0 / coefficient, 1.0 / coefficient])
+    height = env.task.cube_position[:, 2]
+    env.simulation.set_friction_ratio(ratio)
+    for _ in range(50):
+        env.step(STILL.expand(ROWS, 4))
+    sunk = height - env.task.cube_position[:, 2]
+    assert (sunk[:3] > 0.05).all(), "too slippery to hold"
+    assert (sunk[3:] < 1e-3).all()
+
+
+# The tasks
+
+
+@pytest.mark.parametrize("task", ["lift_cube", "pick_and_place"])
+def test_the_scripted_policy_succeeds_from_everywhere(make_core, task: str) -> None:
+    env = make_core(ROWS, task=task, max_episode_steps=150)
+    for seed in (1, 2):
+        observation, _ = env.reset(seed=seed)
+        done = torch.zeros(ROWS, dtype=torch.bool)
+        for _ in range(150):
+            result = env.step(grasp_and_carry(env, observation))
+            observation, done = result.observation, done | result.terminated
+        assert done.all()
+
+
+def test_lifting_needs_height_and_a_hold(env: BatchedEnv, monkeypatch) -> None:
+    task = env.task
+    high = task.cube_position + torch.tensor([0.0, 0.0, 0.25])
+    task._cube.set_pos(high)
+    evaluation = task.evaluate()
+    assert (evaluation["rise"] > task.height).all() and not evaluation["success"].any(), "it flies"
+    holding(env)
+    for height, succeeds in ((0.19, True), (0.3, False)):  # they have sunk a little below 0.2 m in stopping
+        monkeypatch.setattr(task, "_height", torch.full((ROWS,), height))
+        assert (task.evaluate()["success"] == succeeds).all()
+
+
+def test_rewards_of_lifting_rise_with_every_stage(env: BatchedEnv) -> None:
+    """No stage pays for staying: every term is of what is lacking."""
+    observation, _ = env.reset(seed=0)
+    names = ("approach", "grasp", "lift")
+    rewards = []
+    for _ in range(90):
+        result = env.step(grasp_and_carry(env, observation))
+        observation = result.observation
+        rewards.append(torch.stack([result.metrics[f"reward/{name}"] for name in names]))
+    terms = torch.stack(rewards)  # (steps, terms, rows)
+    assert (terms <= 0).all() and (terms.sum(1) >= -7.0).all()
+    total = terms.sum(1)
+    assert (total[0] < total[35]).all() and (total[35] < total[65]).all() and (total[80] > -2.0).all()
+
+
+def test_random_fingers_do_not_succeed(env: BatchedEnv) -> None:
+    env.reset(seed=3)
+    succeeded = torch.zeros(ROWS, dtype=torch.bool)
+    for action in torch.from_numpy(random_actions(150, ROWS, 4)):
+        succeeded |= env.step(action).terminated
+    assert not succeeded.any()
+
+
+def test_a_third_of_the_targets_is_on_the_ground(make_core) -> None:
+    env = make_core(256, task="pick_and_place", max_episode_steps=60)  # the scene of test_determinism.py
+    env.reset(seed=0)
+    target, half = env.task.target, env.task.cube_size / 2
+    assert 0.2 < (target[:, 2] == half).float().mean() < 0.4
+    assert (target[:, 2] >= half).all() and (target[:, 2] <= half + env.task.height).all()
+    assert target[:, 2].max() > 0.2
+
+
+def test_pick_and_place_shows_its_goal_by_itself(make_core) -> None:
+    env = make_core(ROWS, task="pick_and_place", max_episode_steps=150, goal=True, reward="sparse")
+    observation, _ = env.reset(seed=5)
+    layout, rewards = env.observation_layout, []
+    assert "target" not in layout and "to_target" not in layout
+    for _ in range(150):
+        result = env.step(grasp_and_carry(env, observation))
+        observation = result.observation
+        goals = [observation[:, layout[name]] for name in ("achieved_goal", "desired_goal")]
+        assert torch.equal(env.compute_reward(*goals), result.reward)
+        rewards.append(result.reward)
+    assert (torch.stack(rewards).amax(0) == 0).all(), "every row arrives"
+
+
+def test_what_has_no_script_says_so(core: BatchedEnv) -> None:
+    with pytest.raises(ArgumentError, match="Reach with an action of 7 numbers has no scripted policy"):
+        grasp_and_carry(core, core.observation)
