@@ -4,7 +4,8 @@ from genesis_gym.errors import check_choice
 from genesis_gym.robots.files import find_file
 from genesis_gym.robots.franka import FRANKA
 from genesis_gym.robots.kuka import KUKA_IIWA
-from genesis_gym.robots.robot import Robot, RobotSpec
+from genesis_gym.robots.robot import Robot
+from genesis_gym.robots.spec import RobotSpec
 from genesis_gym.robots.ur5e import UR5E
 
 #: Name → declaration of every robot that ships with the package.

@@ -1,6 +1,6 @@
 """Franka Emika Panda with its two-finger hand."""
 
-from genesis_gym.robots.robot import RobotSpec
+from genesis_gym.robots.spec import RobotSpec
 
 FRANKA = RobotSpec(
     name="franka",

@@ -2,7 +2,7 @@
 
 import math
 
-from genesis_gym.robots.robot import BANDWIDTH, RobotSpec
+from genesis_gym.robots.spec import BANDWIDTH, RobotSpec
 
 UR5E = RobotSpec(
     name="ur5e",
