@@ -84,7 +84,7 @@ def test_an_arm_without_a_gripper_is_refused(make_core) -> None:
     bare = RobotSpec(
         **{**vars(FRANKA), "name": "bare", "gripper_joints": ()},
     )
-    with pytest.raises(ArgumentError, match="the task needs a gripper, and robot_type='bare' has none"):
+    with pytest.raises(ArgumentError, match="needs a robot with a gripper; 'bare' has none"):
         BatchedEnv("lift_cube", num_envs=2, robot=bare)
     assert Push.gripper_opening == 0.0 and make_core(ROWS).action_dim == 7, "others hold theirs"
 

@@ -3,7 +3,7 @@
 from genesis_gym.controllers.cartesian import EndEffectorDeltaPose, EndEffectorDeltaPosition
 from genesis_gym.controllers.gripper import WithGripper
 from genesis_gym.controllers.joint import Controller, JointDelta, JointPosition, JointVelocity
-from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.errors import check_choice
 from genesis_gym.robots import Robot
 
 #: What `control_mode` may be.
@@ -25,21 +25,17 @@ def make_controller(
         control_mode: A name in `CONTROLLERS`.
         robot: The robot it drives.
         control_dt: Seconds between two actions.
-        with_gripper: Let the last number of the action open and close the gripper.
+        with_gripper: Let the last number of the action open and close the gripper, which the robot has.
 
     Returns:
         The controller.
 
     Raises:
-        ArgumentError: `control_mode` is unknown, or the robot has no gripper.
+        ArgumentError: `control_mode` is unknown.
     """
     check_choice("control_mode", control_mode, CONTROLLERS)
     arm = CONTROLLERS[control_mode](robot, control_dt)
-    if not with_gripper:
-        return arm
-    if not robot.spec.gripper_joints:
-        raise ArgumentError(f"the task needs a gripper, and robot_type={robot.spec.name!r} has none")
-    return WithGripper(arm, robot, control_dt)
+    return WithGripper(arm, robot, control_dt) if with_gripper else arm
 
 
 __all__ = [

@@ -153,7 +153,8 @@ class BatchedEnv:
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
-        if self.task.needs_gripper and not spec.gripper_joints:
+        drives_gripper = self.task.gripper_opening is None
+        if (self.task.needs_gripper or drives_gripper) and not spec.gripper_joints:
             raise ArgumentError(
                 f"task {type(self.task).__name__} needs a robot with a gripper; {shown(spec.name)} has none"
             )
@@ -174,7 +175,7 @@ class BatchedEnv:
             show_viewer=show_viewer,
             camera_rows=camera_rows,
             varied_physics=bool(SCENE_TERMS & varied.active.keys()),
-            firm_contacts=self.task.gripper_opening is None,
+            firm_contacts=drives_gripper,
         )
         self.device = self.simulation.device
         SCENES[scene_type](self.simulation)
@@ -182,13 +183,12 @@ class BatchedEnv:
         self.task.build(self.simulation)
         self.simulation.build()
         self.robot = Robot(spec, entity, self.simulation)
-        self.robot.go_home()
         self.simulation.set_initial_state()
         self._controller = make_controller(
             control_mode or self.task.control_mode,
             self.robot,
             self.control_dt,
-            with_gripper=self.task.gripper_opening is None,
+            with_gripper=drives_gripper,
         )
         self.task.start(self.robot, self.simulation)
 

@@ -26,7 +26,7 @@ class Task:
             left out. The environment's argument `reward_weights` overrides them one by one.
         gripper_opening: How far the gripper is held open, 0 to 1; None for a gripper that the policy drives by one
             more number of its action, the last: -1 closes, 1 opens, 0 holds.
-        needs_gripper: Whether only a robot with a gripper can do it.
+        needs_gripper: Whether only a robot with a gripper can do it, beside tasks whose policy drives one.
         begins_poised: Whether episodes begin with the tool low above the workspace, instead of at home.
         control_mode: Name in `genesis_gym.controllers.CONTROLLERS` of what the task is best done with.
         robot: The robot, from `start` on.
