@@ -13,8 +13,9 @@ from genesis_gym.tasks.task import Evaluation, Task
 
 #: Both fingers press on the cube, from opposite sides, with at least this: ManiSkill's `Panda.is_grasping`, N.
 HOLDING_FORCE = 0.5
-#: How near the cube's centre closing counts, metres.
-NEAR = 0.015
+#: How near the cube's centre the fingers should be closing, metres, and what open ones count.
+NEAR = 0.02
+OPEN_SHARE = 1.0 / 3.0
 #: Beside the cube the way leads this high above it, and down where the tool is less than that aside, metres.
 CLEARANCE = 0.08
 SPOUT = 0.01
@@ -127,7 +128,8 @@ class LiftCube(Task):
         spec = self.robot.spec
         slack = (self.robot.opening[:, 0] - self.cube_size / 2) / (spec.gripper_open - self.cube_size / 2)
         slack = slack.clamp(0.0, 1.0)
-        shape = torch.maximum(torch.exp(-((distance / NEAR) ** 2)) * (1.0 - slack), slack / 3.0)
+        near = torch.exp(-((distance / NEAR) ** 2))
+        shape = OPEN_SHARE * slack + near * (1.0 - slack)  # closing pays where `near` is above the share
         firm = (evaluation["grip_force"] / spec.gripper_force).clamp(max=1.0)
         return {
             "approach": torch.linalg.vector_norm(way_to(self.to_cube), dim=-1).sqrt(),
