@@ -342,7 +342,7 @@ def test_close_is_idempotent_and_leaves_others_alive(core: BatchedEnv) -> None:
         ({"num_envs": True}, "num_envs=True"),
         ({"robot": "frank"}, "robot_type='frank' is not known (did you mean 'franka'?)"),
         ({"task": "reech"}, "task='reech' is not known (did you mean 'reach'?)"),
-        ({"scene_type": "moon"}, "scene_type='moon' is not known; allowed: 'empty'"),
+        ({"scene_type": "moon"}, "scene_type='moon' is not known; allowed: 'empty', 'table', 'bin'"),
         ({"control_mode": "telepathy"}, "allowed: 'joint_delta', 'joint_position'"),
         ({"backend": "tpu"}, "allowed: 'auto', 'cpu', 'gpu'"),
         ({"max_episode_steps": 0}, "max_episode_steps=0"),
