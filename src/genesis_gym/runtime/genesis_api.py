@@ -2,8 +2,8 @@
 
 Written for Genesis 1.4. When another release breaks one of them, `tests/test_genesis_api.py` names it, and this
 file is the one to change. What the rest of the package calls is the old stock: `gs.init`, `scene.add_entity`,
-`scene.step`, morphs, positions and velocities. What Genesis keeps of closed scenes is in `leaks.py`, which does
-without what it does not find.
+`scene.step`, morphs, positions and velocities. What Genesis keeps of closed scenes is in `leaks.py`, and how it
+launches kernels in `launches.py`; both do without what they do not find.
 """
 
 from __future__ import annotations

@@ -15,6 +15,9 @@ from typing import Any
 
 logger = logging.getLogger("genesis_gym")
 
+#: One thread at a time records: it stands in for a method of a class.
+_recording = threading.Lock()
+
 #: A compiled kernel and the arguments that it is launched with, both of Quadrants.
 Launch = tuple[Any, Any]
 
@@ -48,7 +51,7 @@ class _Substep:
         self._caches = (solver.collider._contact_data_cache, solver.constraint_solver._eq_const_info_cache)
         self._program = impl.get_runtime().prog
         self._launches: dict[tuple[bool, bool], list[Launch]] = {}
-        _flags(solver)  # so that a name that is missing is missed at once
+        _flags(solver), self._program.launch_kernel  # so that a name that is missing is missed at once
 
     def __call__(self, substep: int) -> None:
         solver = self._solver
@@ -57,7 +60,7 @@ class _Substep:
         if launches is None:
             with _recorded(self._program) as launches:
                 self._original(substep)
-            if _flags(solver) == (True, True):
+            if launches and _flags(solver) == (True, True):
                 self._launches[flags] = launches
             return
         for cache in self._caches:
@@ -78,15 +81,17 @@ def _recorded(program: Any) -> Iterator[list[Launch]]:
     """Collect what this thread launches within the block."""
     launches: list[Launch] = []
     kind, thread = type(program), threading.get_ident()
-    original = kind.launch_kernel
 
-    def launch_kernel(self: Any, kernel: Any, arguments: Any) -> Any:
-        if threading.get_ident() == thread:
-            launches.append((kernel, arguments))
-        return original(self, kernel, arguments)
+    with _recording:
+        original = kind.launch_kernel
 
-    kind.launch_kernel = launch_kernel
-    try:
-        yield launches
-    finally:
-        kind.launch_kernel = original
+        def launch_kernel(self: Any, kernel: Any, arguments: Any) -> Any:
+            if threading.get_ident() == thread:
+                launches.append((kernel, arguments))
+            return original(self, kernel, arguments)
+
+        kind.launch_kernel = launch_kernel
+        try:
+            yield launches
+        finally:
+            kind.launch_kernel = original

@@ -43,6 +43,7 @@ def let_go(scene: Any) -> None:
     Args:
         scene: A built Genesis scene, to be destroyed next.
     """
+    _where_known(lambda: vars(scene.rigid_solver).pop("substep", None))  # launches.py: it refers back
     _where_known(lambda: _forget_arguments(scene.rigid_solver.dyn_state))
     _where_known(_forget_views)
     _where_known(_forget_textures)
