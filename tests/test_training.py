@@ -16,6 +16,7 @@ from rich.console import Console
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from genesis_gym.core.make import make_core as make_core_of
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning import callbacks, pipeline
 from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume
@@ -516,6 +517,16 @@ def test_a_plan_is_read_by_the_safe_loader(tmp_path) -> None:
 
 
 # Changing a config
+
+
+def test_a_config_chooses_the_control_mode_and_the_reward() -> None:
+    config = make_config(control_mode="ee_delta_position", reward="sparse")
+    assert change_config(config, seed=1).control_mode == "ee_delta_position"
+    env = make_core_of(config.env, 2, **config.training_env())
+    assert env.action_dim == 3 and list(env.reward_weights) == ["sparse"]
+    env.close()
+    with pytest.raises(ArgumentError, match="'dense' or 'sparse'"):
+        make_config(reward="spars")
 
 
 def test_a_config_is_changed_field_by_field() -> None:

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 from rich.logging import RichHandler
 
+from genesis_gym.cli.demos import Demos
 from genesis_gym.cli.doctor import Doctor
 from genesis_gym.cli.evaluate import Evaluate
 from genesis_gym.cli.play import Play
@@ -30,6 +31,7 @@ Command = (
     | Annotated[Play, tyro.conf.subcommand("play")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Replay, tyro.conf.subcommand("replay")]
+    | Annotated[Demos, tyro.conf.subcommand("demos")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
     | Annotated[Warmup, tyro.conf.subcommand("warmup")]
 )

@@ -64,6 +64,8 @@ class Train:
     seed: Annotated[int | None, arg(help="Seed of policy and row 0; row i has seed + i. Default: 0.")] = None
     num_envs: Annotated[int | None, arg(help="Rows of the scene. Default: the preset's.")] = None
     timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
+    control_mode: Annotated[str | None, arg(help="What actions mean, such as ee_delta_position.")] = None
+    reward: Annotated[str | None, arg(help="dense (the default) or sparse: -1 until success.")] = None
     set: Annotated[Pairs, arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
     reward_weights: Annotated[Pairs, arg(help="Weights of reward terms, such as progress=5 action=-0.001.")] = ()
     randomization: Annotated[Pairs, arg(help="Ranges of the physics, such as payload=0,0.5 wind=0,2.")] = ()
@@ -130,6 +132,8 @@ class Train:
             "seed": self.seed,
             "num_envs": self.num_envs,
             "timesteps": self.timesteps,
+            "control_mode": self.control_mode,
+            "reward": self.reward,
             "hyperparameters": parse_pairs("--set", self.set),
             "reward_weights": parse_pairs("--reward-weights", self.reward_weights),
             "randomization": parse_pairs("--randomization", self.randomization),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -70,6 +70,8 @@ class TrainConfig(BaseModel):
         num_envs: Rows.
         timesteps: Environment steps over all rows.
         hyperparameters: The algorithm's.
+        control_mode: What the actions mean, as `BatchedEnv` takes it; None for the task's.
+        reward: `"dense"` or `"sparse"`, as `BatchedEnv` takes it.
         reward_weights: Weights of reward terms that differ from the task's.
         randomization: What of the physics varies, in training and in evaluation.
         curriculum: When rows grow harder, in training; None for the full task from the start.
@@ -89,6 +91,8 @@ class TrainConfig(BaseModel):
     num_envs: int = Field(ge=1, le=MAX_ROWS)
     timesteps: Timesteps
     hyperparameters: AnyHyperparameters
+    control_mode: str | None = Field(default=None, max_length=200)
+    reward: Literal["dense", "sparse"] = "dense"
     reward_weights: dict[str, float] = {}
     randomization: Randomization = Randomization()
     curriculum: Curriculum | None = None
@@ -113,6 +117,8 @@ class TrainConfig(BaseModel):
     def evaluation_env(self) -> dict[str, Any]:
         """Arguments of the environment for evaluation: full difficulty, all else as in training."""
         return {
+            "control_mode": self.control_mode,
+            "reward": self.reward,
             "reward_weights": self.reward_weights,
             "randomization": self.randomization,
             "observation_parts": self.observation_parts,
@@ -155,7 +161,7 @@ def make_config(
             to stop at a threshold.
         stop_at_success: Success rate at which training ends.
         stop_at_reward: Mean return at which training ends.
-        **kwargs: `reward_weights` and `observation_parts` of `TrainConfig`.
+        **kwargs: `control_mode`, `reward`, `reward_weights` and `observation_parts` of `TrainConfig`.
 
     Returns:
         The config.

@@ -1,0 +1,74 @@
+"""`genesis-gym demos`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+from rich.console import Console
+from tyro.conf import arg
+
+from genesis_gym.cli.options import Best, Device, Imports, Quiet, import_modules, print_table
+from genesis_gym.errors import ArgumentError
+from genesis_gym.registration import find_spec
+
+
+@dataclass
+class Demos:
+    """Write successful episodes as a Minari dataset, for learning from demonstrations."""
+
+    env: Annotated[str | None, arg(help="Environment that a scripted policy solves.")] = None
+    run_folder: Annotated[Path | None, arg(name="run", help="Or the run folder of a trained policy.")] = None
+    episodes: Annotated[int, arg(help="Successful episodes to write.")] = 100
+    num_envs: Annotated[int, arg(help="Rows of the scene.")] = 64
+    seed: Annotated[int, arg(help="Seed of the first episode that is tried.")] = 0
+    dataset: Annotated[str | None, arg(help="Its id. Default: genesis-gym/ENVIRONMENT/POLICY-v0.")] = None
+    best: Best = False
+    device: Device = "auto"
+    imports: Imports = ()
+    quiet: Quiet = False
+
+    def run(self, console: Console) -> int:
+        """Do it."""
+        if (self.env is None) == (self.run_folder is None):
+            raise ArgumentError("demos needs --env, for its scripted policy, or --run, for a trained one")
+        import_modules(self.imports, self.env)
+
+        from genesis_gym.core.make import make_core
+        from genesis_gym.learning.demonstrations import check_dataset, collect, write_minari
+        from genesis_gym.learning.policy import Act, open_run
+        from genesis_gym.learning.runs import read_config
+        from genesis_gym.learning.scripted import grasp_and_carry
+
+        env_id = self.env or read_config(self.run_folder).env  # type: ignore[arg-type]
+        policy = "scripted" if self.run_folder is None else "trained"
+        name = find_spec(env_id).id.rpartition("/")[2].rpartition("-v")[0]
+        dataset = self.dataset or f"genesis-gym/{name}/{policy}-v0"
+        check_dataset(dataset)
+        console.print("Importing Genesis …")
+        settings: dict[str, Any] = {}
+        if self.run_folder is None:
+            env = make_core(env_id, self.num_envs, backend=self.device)
+            act: Act = partial(grasp_and_carry, env)
+        else:
+            config, env, act = open_run(self.run_folder, self.num_envs, best=self.best, backend=self.device)
+            policy = f"{policy}: {config.algorithm}, seed {config.seed}"
+            changed = config.model_dump(mode="json", include=set(config.evaluation_env()), exclude_defaults=True)
+            settings = {key: value for key, value in changed.items() if value is not None}
+        try:
+            found, tried = collect(env, act, self.episodes, self.seed)
+            folder = write_minari(found, env, dataset, env_id=env_id, settings=settings, policy=policy)
+        finally:
+            env.close()
+        lengths = [len(each.rewards) for each in found]
+        print_table(
+            {
+                "dataset": dataset,
+                "episodes": f"{len(found)}, of {tried} tried",
+                "steps": f"{sum(lengths):,}, {min(lengths)} to {max(lengths)} in an episode",
+                "folder": str(folder),
+            }
+        )
+        return 0
