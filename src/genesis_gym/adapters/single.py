@@ -37,7 +37,7 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
         robot: The Genesis entity of the robot.
         scene: The Genesis scene. Its row 0 is this environment.
         n_dofs: Degrees of freedom of the robot, fingers included.
-        n_ctrl_dofs: Joints that the action controls.
+        n_ctrl_dofs: Joints of the arm; the action has as many numbers where it drives them one by one.
         joint_limits_low: Lower limits of those joints, rad `(n_ctrl_dofs,)`.
         joint_limits_high: Upper limits, rad `(n_ctrl_dofs,)`.
         initial_joint_pos: Their position after a reset, rad `(n_ctrl_dofs,)`.
@@ -100,7 +100,7 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
         self.robot = robot.entity
         self.scene = self.core.simulation.scene
         self.n_dofs: int = robot.entity.n_dofs
-        self.n_ctrl_dofs = self.core.action_dim
+        self.n_ctrl_dofs = len(robot.spec.joints)
         self.joint_limits_low = to_numpy(robot.joint_low.clone())
         self.joint_limits_high = to_numpy(robot.joint_high.clone())
         self.initial_joint_pos = to_numpy(robot.home.clone())
@@ -143,7 +143,7 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
         """Take one control step; see `gymnasium.Env.step`.
 
         Args:
-            action: float `(n_ctrl_dofs,)`; clipped to [-1, 1].
+            action: float `(core.action_dim,)`; clipped to [-1, 1].
 
         Returns:
             Observation, reward, terminated, truncated, info.
