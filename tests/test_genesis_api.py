@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from genesis_gym import BatchedEnv
+from genesis_gym import BatchedEnv, Push
 from genesis_gym.runtime import backend, genesis_api
 
 ROWS = 8
@@ -306,10 +306,14 @@ def test_links_moved_by_and_contact_forces(lifting: BatchedEnv) -> None:
     assert not genesis_api.contact_forces(cube).any()
 
 
+class _SoftPush(Push):
+    firm_contacts = False
+
+
 def test_stiffen_contacts(lifting: BatchedEnv, make_core) -> None:
     """A cube on firm ground sinks in a tenth as far."""
     depths = []
-    for env in (lifting, make_core(ROWS, task="push")):
+    for env in (lifting, make_core(ROWS, task=_SoftPush())):
         env.reset(seed=0)
         physics_steps(env, 100)
         depths.append((0.02 - env.task.cube_position[:, 2]).max().item())

@@ -47,7 +47,7 @@ def cube_in_hand(env: BatchedEnv) -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("control_mode", CONTROLLERS)
 def test_every_controller_of_the_arm_can_have_a_gripper(make_core, control_mode: str) -> None:
-    """It closes and opens at its speed, whatever drives the arm, and the arm does not notice."""
+    """It goes where it is told at its speed, whatever drives the arm, and the arm does not notice."""
     env = make_core(2, task="lift_cube", control_mode=control_mode)
     assert env.action_dim == make_core(2, task="push", control_mode=control_mode).action_dim + 1
     env.reset(seed=0)
@@ -61,15 +61,10 @@ def test_every_controller_of_the_arm_can_have_a_gripper(make_core, control_mode:
     speed = (closing[4] - closing[24]) / (20 * env.control_dt)
     assert speed.item() == pytest.approx(FRANKA.gripper_speed, rel=0.02)
     torch.testing.assert_close(torch.stack(openings)[:, 1, 0], torch.full((30,), 0.04), atol=1e-4, rtol=0)
-    opening = env.robot.opening
-    action[:, -1] = 0.0
-    for _ in range(30):
+    action[:, -1] = torch.tensor([0.0, -0.5])
+    for _ in range(60):
         env.step(action)
-    torch.testing.assert_close(env.robot.opening, opening, atol=2e-3, rtol=0)  # they stop within 2 mm
-    opening = env.robot.opening
-    for _ in range(30):
-        env.step(action)
-    torch.testing.assert_close(env.robot.opening, opening, atol=1e-5, rtol=0)
+    torch.testing.assert_close(env.robot.opening[:, 0], torch.tensor([0.02, 0.01]), atol=5e-4, rtol=0)
 
 
 def test_a_closed_gripper_rests_at_its_stop(env: BatchedEnv) -> None:

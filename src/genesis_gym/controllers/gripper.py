@@ -16,10 +16,10 @@ DAMPING = 100.0
 class WithGripper:
     """An arm's controller, and a gripper that the last number of the action drives.
 
-    It is the fingers' speed: -1 closes and 1 opens as fast as they can, 0 holds them where they are. Their target
-    is never farther ahead of them than makes the grasp force: so a closing gripper presses with that force on
-    whatever is in between, and opens at once. The fingers have one target, as the drive of the real ones couples
-    them: what they hold stays in the middle.
+    It is where the fingers go, at the speed of the real ones: -1 is closed, 1 is open. Their target is never
+    farther ahead of them than makes the grasp force: so a closing gripper presses with that force on whatever is
+    in between, and opens at once. The fingers have one target, as the drive of the real ones couples them: what
+    they hold stays in the middle.
 
     Attributes:
         action_dim: Numbers in one row's action: the arm's, and one.
@@ -66,6 +66,7 @@ class WithGripper:
         """
         self._arm.apply(action[:, :-1])
         opening = self._robot.opening
-        target = self.target + self._travel * action[:, -1:]
+        goal = 0.5 * (1.0 + action[:, -1:]) * self._open
+        target = self.target + (goal - self.target).clamp(-self._travel, self._travel)
         self.target = target.clamp(opening - self._lead, opening + self._lead).clamp(0.0, self._open)
         self._robot.command_gripper(self.target)

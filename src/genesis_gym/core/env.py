@@ -175,7 +175,7 @@ class BatchedEnv:
             show_viewer=show_viewer,
             camera_rows=camera_rows,
             varied_physics=bool(SCENE_TERMS & varied.active.keys()),
-            firm_contacts=drives_gripper,
+            firm_contacts=self.task.firm_contacts,
         )
         self.device = self.simulation.device
         SCENES[scene_type](self.simulation)
@@ -253,6 +253,17 @@ class BatchedEnv:
                 f"it must be int64 of shape ({self.num_envs},)"
             )
         self._clock = self._pad(steps.to(self.device, copy=True))
+
+    def stagger_episodes(self) -> None:
+        """Set each row's clock to a step of its own, at random, so that episodes end at different times.
+
+        Rows that begin together and do not succeed end together, every time: a learner then sees the beginnings of
+        episodes in one rollout and their ends in another. RSL-RL's `init_at_random_ep_len` does the same.
+        """
+        if self.max_episode_steps is not None:
+            zero = torch.zeros(1, device=self.device)
+            share = self._random.uniform("clock", zero, zero + 1.0)[:, 0]
+            self._clock = (share * self.max_episode_steps).long()
 
     @property
     def difficulty(self) -> torch.Tensor:
@@ -439,18 +450,18 @@ class BatchedEnv:
     def lent(self) -> Iterator[None]:
         """Lend the rows to an evaluation: every episode has full difficulty and counts for no promotion.
 
-        Afterwards each row's random sequence goes on where it was; every row must be reset.
+        Afterwards every row's episode goes on where it was, bit for bit, as if nobody had borrowed it.
         """
+        if not self._started:
+            self.reset()
+        state = self.state()
         levels, self._levels = self._levels, None
-        random = self._random.state()
         self.task.difficulty = torch.ones_like(self.task.difficulty)
         try:
             yield
         finally:
             self._levels = levels
-            self._random.restore(random)
-            self._clock = torch.zeros_like(self._clock)  # what was interrupted counts for no promotion either
-            self._started = False
+            self.restore(state)
 
     def state(self) -> dict[str, torch.Tensor]:
         """Everything that the future of this environment depends on, for a checkpoint.
@@ -495,6 +506,8 @@ class BatchedEnv:
             names = [name for name in own if name.startswith(f"{prefix}/")]
             return {name.removeprefix(f"{prefix}/"): state[name].to(self.device, copy=True) for name in names}
 
+        if self.witness is not None:
+            self.witness.before_reset(self, None)
         self.simulation.restore(part("simulation"))
         self._random.restore(part("random"))
         self._controller.restore(part("controller"))

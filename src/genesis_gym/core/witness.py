@@ -14,11 +14,11 @@ class Witness(Protocol):
     """Told by a `BatchedEnv` whose attribute `witness` it is; it must not change anything."""
 
     def before_reset(self, env: BatchedEnv, rows: torch.Tensor | None) -> None:
-        """Some rows are about to be reset.
+        """Some rows are about to be reset, or all to be restored.
 
         Args:
             env: The environment.
-            rows: bool mask `(num_envs,)`; None when all are, or when seeds are given.
+            rows: bool mask `(num_envs,)`; None for all, or when seeds are given.
         """
 
     def before_step(self, env: BatchedEnv, action: torch.Tensor) -> None:

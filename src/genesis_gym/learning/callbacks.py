@@ -15,7 +15,6 @@ from types import FrameType
 import numpy as np
 import psutil
 import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 
 from genesis_gym.core import BatchedEnv
@@ -33,6 +32,20 @@ PERIODIC_EPISODES = 100
 
 #: Seconds of training between two checkpoints.
 CHECKPOINT_SECONDS = 30.0
+
+
+class StaggeredStart(BaseCallback):
+    """Begins a training in the midst of episodes, each row at another step of its own."""
+
+    def __init__(self, env: BatchedEnv) -> None:
+        super().__init__()
+        self._env = env
+
+    def _on_training_start(self) -> None:
+        self._env.stagger_episodes()
+
+    def _on_step(self) -> bool:
+        return True
 
 
 class TrainingLog(BaseCallback):
@@ -88,7 +101,7 @@ class ThresholdReached(Exception):  # noqa: N818
 class PeriodicEvaluation(BaseCallback):
     """Evaluates the policy in the training scene's own rows, keeps the best one, and stops at a threshold.
 
-    It acts before a rollout, when no episode's bookkeeping is under way; the rows begin new episodes after it.
+    It acts before a rollout, and leaves no trace in the training.
 
     Attributes:
         best: The best success rate so far and its mean return, which breaks ties.
@@ -138,21 +151,6 @@ class PeriodicEvaluation(BaseCallback):
         success, reward = self._config.stop_at_success, self._config.stop_at_reward
         if (success is not None and rate >= success) or (reward is not None and mean_reward >= reward):
             raise ThresholdReached  # a callback's own way to stop would first step and normalise once more
-        begin_new_episodes(self.model)
-
-
-def begin_new_episodes(model: BaseAlgorithm) -> None:
-    """Reset the rows of a model in training, between two rollouts, after an evaluation has borrowed them.
-
-    Args:
-        model: The model.
-    """
-    env = model.get_env()
-    assert env is not None
-    model._last_obs = env.reset()  # type: ignore[assignment]
-    model._last_episode_starts = np.ones(env.num_envs, dtype=bool)
-    if normalizer := model.get_vec_normalize_env():
-        model._last_original_obs = normalizer.get_original_obs()
 
 
 class Checkpoints(BaseCallback):

@@ -7,7 +7,8 @@ import torch
 from genesis_gym.core.env import BatchedEnv
 from genesis_gym.errors import ArgumentError
 from genesis_gym.tasks import LiftCube
-from genesis_gym.tasks.lift import way_to
+from genesis_gym.tasks.funnel import through_funnel
+from genesis_gym.tasks.lift import SPOUT
 
 #: Share of the way that is made good with full speed in each control step, in actions per metre.
 GAIN = 12.0
@@ -43,6 +44,6 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
     near = torch.linalg.vector_norm(to_cube, dim=-1, keepdim=True) < NEAR
     gripped = near & (observation[:, layout["opening"]] < 0.5 * env.task.cube_size + 1e-3)
     carry = up.expand_as(cube) if goal is None else goal - cube
-    way = torch.where(gripped, carry, way_to(to_cube))
+    way = torch.where(gripped, carry, through_funnel(to_cube, SPOUT))
     grip = torch.where(near, -1.0, 1.0)
     return torch.cat([(GAIN * way).clamp(-1.0, 1.0), grip], dim=-1)

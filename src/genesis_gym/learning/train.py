@@ -17,6 +17,7 @@ from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.callbacks import (
     Checkpoints,
     PeriodicEvaluation,
+    StaggeredStart,
     ThresholdReached,
     TrainingLog,
     stopping_in_order,
@@ -92,8 +93,11 @@ def train(
     if (folder / CHECKPOINT_FILE).exists():
         evaluation.best = resume(read_checkpoint(folder), model, env)
         rows._reset_seeds()  # they were for a beginning
-    elif begin_with is not None:
-        carry_over(read_checkpoint(begin_with), model, env)
+        start: list[BaseCallback] = []
+    else:
+        if begin_with is not None:
+            carry_over(read_checkpoint(begin_with), model, env)
+        start = [StaggeredStart(env)]
 
     if of_first_rank(model.num_timesteps) != (model.num_timesteps,):
         raise RunFolderError(f"{folder} is not here as rank 0 sees it: every machine must have the run folder")
@@ -110,7 +114,7 @@ def train(
         with stopping_in_order(checkpoints):
             model.learn(
                 config.timesteps - timesteps,
-                callback=[evaluation, checkpoints, TrainingLog(env), *callbacks],
+                callback=[*start, evaluation, checkpoints, TrainingLog(env), *callbacks],
                 # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
                 log_interval=1 if isinstance(model, OnPolicyAlgorithm) else config.num_envs,
                 reset_num_timesteps=False,

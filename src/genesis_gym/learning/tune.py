@@ -30,7 +30,6 @@ from stable_baselines3.common.callbacks import BaseCallback
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, check_positive_int
-from genesis_gym.learning.callbacks import begin_new_episodes
 from genesis_gym.learning.config import TrainConfig, parse_config
 from genesis_gym.learning.evaluate import evaluate_policy
 from genesis_gym.learning.policy import ObservationNormalizer, deterministic
@@ -213,13 +212,6 @@ class _Pruning(BaseCallback):
         self._reported = part
         self._trial.report(_evaluate(self.model, self._config, self._env), part)
         self.pruned = self._trial.should_prune()
-        self._restart_rows(part)
-
-    def _restart_rows(self, part: int) -> None:
-        """Begin new episodes in the training's rows, with seeds that none of them has had."""
-        vec_env: Any = self.model.env
-        vec_env.seed(self._config.seed + part * vec_env.num_envs)
-        begin_new_episodes(self.model)
 
 
 def _evaluate(model: BaseAlgorithm, config: TuneConfig, env: BatchedEnv) -> float:

@@ -9,6 +9,7 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.tasks.funnel import through_funnel
 from genesis_gym.tasks.task import Evaluation, Task
 
 #: Both fingers press on the cube, from opposite sides, with at least this: ManiSkill's `Panda.is_grasping`, N.
@@ -16,23 +17,8 @@ HOLDING_FORCE = 0.5
 #: How near the cube's centre the fingers should be closing, metres, and what open ones count.
 NEAR = 0.02
 OPEN_SHARE = 1.0 / 3.0
-#: Beside the cube the way leads this high above it, and down where the tool is less than that aside, metres.
-CLEARANCE = 0.08
+#: How far aside of the cube's centre open fingers may be when they go down about it, metres.
 SPOUT = 0.01
-
-
-def way_to(to_cube: torch.Tensor) -> torch.Tensor:
-    """Where to go to have the cube between open fingers: from above, through a funnel.
-
-    Args:
-        to_cube: Way from the tool to the cube's centre, world frame, metres `(rows, 3)`.
-
-    Returns:
-        World frame, metres `(rows, 3)`.
-    """
-    aside = torch.linalg.vector_norm(to_cube[:, :2], dim=-1)
-    above = (4.0 * (aside - SPOUT)).clamp(0.0, CLEARANCE)
-    return torch.cat([to_cube[:, :2], (to_cube[:, 2] + above)[:, None]], dim=-1)
 
 
 @dataclass(kw_only=True, eq=False)
@@ -43,9 +29,9 @@ class LiftCube(Task):
     at rest. At difficulty d the cube has to be raised by a share d of the height.
 
     Reward terms, each what is still lacking, 0 to 1: `approach`, the square root of the metres from the tool to
-    where `way_to` leads, `grasp`, one half for fingers closed about the cube (open ones count a third) and one for
-    the force with which they hold it, and `lift`, of the height; `success` (0 or 1) and `action`, the sum of the
-    squared actions.
+    the cube, through a funnel above it, `grasp`, one half for fingers closed about the cube (open ones count a
+    third) and one for the force with which they hold it, and `lift`, of the height; `success` (0 or 1) and
+    `action`, the sum of the squared actions.
 
     Attributes:
         height: How far to raise the cube, metres.
@@ -56,7 +42,7 @@ class LiftCube(Task):
         cube_position: Centre of the cube, world frame, metres `(num_rows, 3)`.
     """
 
-    reward_weights = {"approach": -2.0, "grasp": -2.0, "lift": -3.0, "success": 10.0, "action": 0.0}  # noqa: RUF012
+    reward_weights = {"approach": -0.4, "grasp": -0.4, "lift": -0.6, "success": 2.0, "action": 0.0}  # noqa: RUF012
     gripper_opening = None
     begins_poised = True
     control_mode = "ee_delta_position"
@@ -122,6 +108,10 @@ class LiftCube(Task):
             "grip_force": grip,
         }
 
+    def firmness(self, evaluation: Evaluation) -> torch.Tensor:
+        """How firmly the cube is held, `(num_rows,)`: 1 for the force with which the gripper closes."""
+        return (evaluation["grip_force"] / self.robot.spec.gripper_force).clamp(max=1.0)
+
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer, firmer and higher are better."""
         distance = evaluation["distance_to_cube"]
@@ -130,10 +120,9 @@ class LiftCube(Task):
         slack = slack.clamp(0.0, 1.0)
         near = torch.exp(-((distance / NEAR) ** 2))
         shape = OPEN_SHARE * slack + near * (1.0 - slack)  # closing pays where `near` is above the share
-        firm = (evaluation["grip_force"] / spec.gripper_force).clamp(max=1.0)
         return {
-            "approach": torch.linalg.vector_norm(way_to(self.to_cube), dim=-1).sqrt(),
-            "grasp": 1.0 - 0.5 * (shape + firm),
+            "approach": torch.linalg.vector_norm(through_funnel(self.to_cube, SPOUT), dim=-1).sqrt(),
+            "grasp": 1.0 - 0.5 * (shape + self.firmness(evaluation)),
             "lift": 1.0 - (evaluation["rise"] / self._height).clamp(0.0, 1.0),
             "success": evaluation["success"],
             "action": action.square().sum(-1),

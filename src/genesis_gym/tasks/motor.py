@@ -27,6 +27,7 @@ class Motor(Task):
     """
 
     reward_weights = {"error": -1.0, "success": 10.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
+    firm_contacts = False  # nothing is touched
 
     tolerance: float = 0.1
     spread: float = 0.6

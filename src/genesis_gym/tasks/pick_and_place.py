@@ -12,6 +12,9 @@ from genesis_gym.runtime import RowRandom, Simulation
 from genesis_gym.tasks.lift import LiftCube
 from genesis_gym.tasks.task import Evaluation, GoalTask
 
+#: The way to a target that counts as all of it, metres.
+FAR = 0.4
+
 
 @dataclass(kw_only=True, eq=False)
 class PickAndPlace(LiftCube, GoalTask):
@@ -21,9 +24,9 @@ class PickAndPlace(LiftCube, GoalTask):
     (Gallouédec et al., 2021), which like this asks for no grasp. At difficulty d the target lies a share d of the
     way from the cube to the drawn target.
 
-    Reward terms: `approach` and `grasp` as in `LiftCube`, `distance`, from the cube to the target in metres,
-    `success` (0 or 1), `action`, the sum of the squared actions, and `progress`, metres that the cube has come
-    closer in this step.
+    Reward terms: `approach` and `grasp` as in `LiftCube`, `place`, the share of the way to the target that is
+    left, all of it for a cube that is not held: so one that was only knocked costs nothing; `success` (0 or 1),
+    `action`, the sum of the squared actions, and `progress`, metres that the cube has come closer in this step.
 
     Attributes:
         tolerance: Radius of success, metres.
@@ -33,10 +36,10 @@ class PickAndPlace(LiftCube, GoalTask):
     """
 
     reward_weights = {  # noqa: RUF012
-        "approach": -2.0,
-        "grasp": -2.0,
-        "distance": -10.0,
-        "success": 10.0,
+        "approach": -0.4,
+        "grasp": -0.4,
+        "place": -0.6,
+        "success": 2.0,
         "action": 0.0,
         "progress": 0.0,
     }
@@ -93,10 +96,11 @@ class PickAndPlace(LiftCube, GoalTask):
         return {**super().evaluate(), **GoalTask.evaluate(self)}
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Nearer and firmer are better, and a cube closer to its target."""
+        """Nearer and firmer are better, and a held cube closer to its target."""
         terms = super().reward(evaluation, action)
         del terms["lift"]
-        return {**terms, "distance": evaluation["distance_to_target"]}
+        nearer = 1.0 - (evaluation["distance_to_target"] / FAR).clamp(max=1.0)
+        return {**terms, "place": 1.0 - nearer * self.firmness(evaluation)}
 
     def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
         """Progress is distance made good by the cube."""

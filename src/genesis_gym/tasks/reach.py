@@ -30,6 +30,7 @@ class Reach(GoalTask):
     """
 
     reward_weights = {"distance": -5.0, "success": 10.0, "velocity": 0.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
+    firm_contacts = False  # nothing is touched
     goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
 
     tolerance: float = 0.05
