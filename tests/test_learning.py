@@ -20,7 +20,8 @@ from genesis_gym.learning.config import CONFIG_VERSION, make_config, parse_confi
 from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_policy, evaluate_run
 from genesis_gym.learning.pipeline import run_pipeline
 from genesis_gym.learning.policy import load_policy
-from genesis_gym.learning.presets import PRESETS
+from genesis_gym.learning.presets import PRESETS, find_preset
+from genesis_gym.learning.report import command_of
 from genesis_gym.learning.runs import new_run_folder, read_config, write_whole
 
 
@@ -111,6 +112,17 @@ def test_every_preset_trains(tmp_path, algorithm: str, preset: str) -> None:
     report = run_pipeline(config, folder, Console(quiet=True))
     assert read_config(folder) == config
     assert evaluate_run(folder, 100).mean_reward == pytest.approx(report.evaluation.mean_reward, rel=1e-3)
+
+
+def test_an_environment_may_have_its_own_default() -> None:
+    """Cubes need a longer horizon than reach; what is not tuned for them has the default for all."""
+    lift = make_config("Genesis/FrankaLiftCube-v0", "RSL_PPO")
+    assert (lift.num_envs, lift.hyperparameters.gamma) == (256, 0.97)
+    assert find_preset("my_tasks:Genesis/FrankaLiftCube-v0", "RSL_PPO", "default").num_envs == 256
+    assert make_config("Genesis/FrankaLiftCube-v0").hyperparameters == make_config().hyperparameters
+    assert make_config(algorithm="RSL_PPO").hyperparameters.gamma == 0.95
+    assert "--set" not in command_of(lift)
+    assert find_preset("My/Env-v0", "PPO", "mine") is None
 
 
 def test_the_guide_preset_is_the_guides() -> None:

@@ -235,3 +235,46 @@ def test_pick_and_place_shows_its_goal_by_itself(make_core) -> None:
 def test_what_has_no_script_says_so(core: BatchedEnv) -> None:
     with pytest.raises(ArgumentError, match="Reach with an action of 7 numbers has no scripted policy"):
         grasp_and_carry(core, core.observation)
+
+
+# ------------------------------------------------------------------------------------------------
+# Stacking
+# ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def stack(make_core) -> BatchedEnv:
+    core: BatchedEnv = make_core(ROWS, task="stack_cube", max_episode_steps=200)
+    return core
+
+
+def test_a_cube_is_stacked_and_let_go(stack: BatchedEnv) -> None:
+    """Each row succeeds; holding the cube on top is no success, and the tower stands when the arm is gone."""
+    observation, _ = stack.reset(seed=7)
+    succeeded = torch.zeros(ROWS, dtype=torch.bool)
+    returns = []
+    for _ in range(200):
+        result = stack.step(grasp_and_carry(stack, observation))
+        observation = result.observation
+        held = (result.metrics["on_top"] > 0) & (result.metrics["grip_force"] >= 0.5)
+        assert not (result.terminated & held).any()
+        succeeded |= result.terminated
+        returns.append(result.reward)
+    assert succeeded.all()
+    assert (torch.stack(returns)[-1] > 1.9).all(), "nothing is lacking"
+    away = torch.tensor([0.0, 0.0, 1.0, 1.0]).expand(ROWS, 4)
+    for _ in range(50):
+        result = stack.step(away)
+    assert (result.metrics["on_top"] == 1).all() and (result.metrics["distance_to_cube"] > 0.1).all()
+
+
+def test_the_cubes_begin_apart(make_core) -> None:
+    """And the nearer, the easier: at difficulty 0 by the least distance."""
+    env = make_core(ROWS, task="stack_cube", max_episode_steps=200)
+    for difficulty in (1.0, 0.0):
+        env.task.difficulty = torch.full((ROWS,), difficulty)
+        env.reset(seed=0)
+        apart = torch.linalg.vector_norm((env.task.top - env.task.cube_position)[:, :2], dim=-1)
+        assert (apart > 0.0999).all()
+        assert (apart.amax() > 0.15) == (difficulty == 1.0)
+    env.task.difficulty = torch.ones(ROWS)

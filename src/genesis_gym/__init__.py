@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import GoalTask, LiftCube, Motor, PickAndPlace, Push, Reach, ReachPose, Task
+    from genesis_gym.tasks import (
+        GoalTask,
+        Grasp,
+        LiftCube,
+        Motor,
+        PickAndPlace,
+        Push,
+        Reach,
+        ReachPose,
+        StackCube,
+        Task,
+    )
     from genesis_gym.variation.curriculum import Curriculum
     from genesis_gym.variation.randomization import Randomization
 
@@ -34,13 +45,15 @@ _HOMES = {
     "GenesisRslRlVecEnv": "genesis_gym.adapters.rsl_rl",
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
     "GoalTask": "genesis_gym.tasks",
-    "Task": "genesis_gym.tasks",
+    "Grasp": "genesis_gym.tasks",
     "LiftCube": "genesis_gym.tasks",
     "Motor": "genesis_gym.tasks",
     "PickAndPlace": "genesis_gym.tasks",
     "Push": "genesis_gym.tasks",
     "Reach": "genesis_gym.tasks",
     "ReachPose": "genesis_gym.tasks",
+    "StackCube": "genesis_gym.tasks",
+    "Task": "genesis_gym.tasks",
     "Curriculum": "genesis_gym.variation.curriculum",
     "Randomization": "genesis_gym.variation.randomization",
     "RobotSpec": "genesis_gym.robots",
@@ -55,6 +68,7 @@ __all__ = [
     "GenesisSb3VecEnv",
     "GenesisVectorEnv",
     "GoalTask",
+    "Grasp",
     "LiftCube",
     "Motor",
     "PickAndPlace",
@@ -64,6 +78,7 @@ __all__ = [
     "ReachPose",
     "ReachingEnv",
     "RobotSpec",
+    "StackCube",
     "StepResult",
     "Task",
     "__version__",

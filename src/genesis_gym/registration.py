@@ -17,6 +17,7 @@ ENVIRONMENTS = {
     "Genesis/FrankaPush-v0": "push",
     "Genesis/FrankaLiftCube-v0": "lift_cube",
     "Genesis/FrankaPickAndPlace-v0": "pick_and_place",
+    "Genesis/FrankaStackCube-v0": "stack_cube",
 }
 
 #: Those of the arms that have no gripper: environment id → task and robot in `genesis_gym.robots.ROBOTS`.
@@ -29,8 +30,13 @@ OTHER_ARMS = {
 #: Control steps in an episode. It stands here so that Gymnasium's `TimeLimit` and the batched clock share it.
 MAX_EPISODE_STEPS = 100
 
-#: Environments whose episodes are longer: the gripper alone takes 20 steps to close on the cube.
-LONGER_EPISODES = {"Genesis/FrankaLiftCube-v0": 150, "Genesis/FrankaPickAndPlace-v0": 150}
+#: Environments whose episodes are longer: the way around a cube takes 50 steps, closing the gripper on it 20.
+LONGER_EPISODES = {
+    "Genesis/FrankaPush-v0": 150,
+    "Genesis/FrankaLiftCube-v0": 150,
+    "Genesis/FrankaPickAndPlace-v0": 150,
+    "Genesis/FrankaStackCube-v0": 200,
+}
 
 
 def register_environments() -> None:

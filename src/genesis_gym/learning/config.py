@@ -16,6 +16,7 @@ from genesis_gym.learning.presets import (
     RslRlPPOHyperparameters,
     SACHyperparameters,
     TD3Hyperparameters,
+    find_preset,
 )
 from genesis_gym.registration import find_spec
 from genesis_gym.validation import validate
@@ -172,7 +173,8 @@ def make_config(
     find_spec(env)
     check_choice("algorithm", algorithm, PRESETS)
     check_choice("preset", preset, PRESETS[algorithm])
-    chosen = PRESETS[algorithm][preset]
+    chosen = find_preset(env, algorithm, preset)
+    assert chosen is not None
     for name, value in (("num_envs", num_envs), ("timesteps", timesteps), ("evaluate_every", evaluate_every)):
         if value is not None:
             check_positive_int(name, value)

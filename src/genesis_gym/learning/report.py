@@ -36,7 +36,7 @@ from genesis_gym.learning.plots import (
     line_panel,
     save_picture,
 )
-from genesis_gym.learning.presets import PRESETS
+from genesis_gym.learning.presets import find_preset
 from genesis_gym.learning.runs import (
     CURVE_FILE,
     EVALUATION_FILE,
@@ -138,7 +138,7 @@ def command_of(config: TrainConfig, begin_with: str | None = None) -> str:
     Returns:
         One line for a POSIX shell.
     """
-    preset = PRESETS.get(config.algorithm, {}).get(config.preset)
+    preset = find_preset(config.env, config.algorithm, config.preset)
     words = ["genesis-gym", "train"]
     for name, field in TrainConfig.model_fields.items():
         value = getattr(config, name)
@@ -257,7 +257,7 @@ def _settings(config: TrainConfig) -> dict[str, str]:
 
 def _hyperparameters(config: TrainConfig) -> list[dict[str, str]]:
     """Name, value and, where it differs, the preset's value."""
-    preset = PRESETS.get(config.algorithm, {}).get(config.preset)
+    preset = find_preset(config.env, config.algorithm, config.preset)
     changed = _changes(config.hyperparameters, preset.hyperparameters) if preset else {}
     return [
         {

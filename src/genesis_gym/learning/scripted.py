@@ -1,4 +1,4 @@
-"""A policy that needs no learning: it grasps the cube and carries it, for demonstrations and tests."""
+"""A policy that needs no learning: it grasps a cube and carries it, for demonstrations and tests."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import torch
 
 from genesis_gym.core.env import BatchedEnv
 from genesis_gym.errors import ArgumentError
-from genesis_gym.tasks import LiftCube
 from genesis_gym.tasks.funnel import through_funnel
-from genesis_gym.tasks.lift import SPOUT
+from genesis_gym.tasks.grasp import SPOUT, Grasp
 
 #: Share of the way that is made good with full speed in each control step, in actions per metre.
 GAIN = 12.0
 #: The gripper closes once the cube's centre is this near, metres.
 NEAR = 0.012
+#: It opens once the cube is this near to its place on top of another, metres.
+ON_TOP = 0.004
 
 
 def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
-    """Go above the cube and down to it, close, and carry it to the target, or up where there is none.
+    """Go above the cube and down to it, close, and carry it to its place: the target, on top, or else up.
 
     The action depends on the observation alone, so rows may be anywhere in their episodes.
 
     Args:
-        env: An environment of `LiftCube` or `PickAndPlace`, with `control_mode="ee_delta_position"`.
+        env: An environment of `LiftCube`, `PickAndPlace` or `StackCube`, with `control_mode="ee_delta_position"`.
         observation: What it gave last, `(num_envs, observation_dim)`.
 
     Returns:
@@ -32,10 +33,10 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
         ArgumentError: The environment is another.
     """
     layout = env.observation_layout
-    if not isinstance(env.task, LiftCube) or env.action_dim != 4:
+    if not isinstance(env.task, Grasp) or env.action_dim != 4:
         raise ArgumentError(
             f"{type(env.task).__name__} with an action of {env.action_dim} numbers has no scripted policy; "
-            "take LiftCube or PickAndPlace with control_mode='ee_delta_position'"
+            "take LiftCube, PickAndPlace or StackCube with control_mode='ee_delta_position'"
         )
     to_cube, cube = observation[:, layout["to_cube"]], observation[:, layout["cube_position"]]
     goal = next((observation[:, layout[name]] for name in ("target", "desired_goal") if name in layout), None)
@@ -44,6 +45,10 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
     near = torch.linalg.vector_norm(to_cube, dim=-1, keepdim=True) < NEAR
     gripped = near & (observation[:, layout["opening"]] < 0.5 * env.task.cube_size + 1e-3)
     carry = up.expand_as(cube) if goal is None else goal - cube
-    way = torch.where(gripped, carry, through_funnel(to_cube, SPOUT))
     grip = torch.where(near, -1.0, 1.0)
+    if "to_top" in layout:
+        to_top = observation[:, layout["to_top"]]
+        carry = through_funnel(to_top, SPOUT)
+        grip = torch.where(torch.linalg.vector_norm(to_top, dim=-1, keepdim=True) < ON_TOP, 1.0, grip)
+    way = torch.where(gripped, carry, through_funnel(to_cube, SPOUT))
     return torch.cat([(GAIN * way).clamp(-1.0, 1.0), grip], dim=-1)

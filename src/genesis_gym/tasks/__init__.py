@@ -3,12 +3,14 @@
 import copy
 
 from genesis_gym.errors import check_choice
+from genesis_gym.tasks.grasp import Grasp
 from genesis_gym.tasks.lift import LiftCube
 from genesis_gym.tasks.motor import Motor
 from genesis_gym.tasks.pick_and_place import PickAndPlace
 from genesis_gym.tasks.push import Push
 from genesis_gym.tasks.reach import Reach
 from genesis_gym.tasks.reach_pose import ReachPose
+from genesis_gym.tasks.stack import StackCube
 from genesis_gym.tasks.task import Evaluation, GoalTask, Task
 
 #: What `task` may be, beside an instance of your own subclass.
@@ -20,6 +22,7 @@ TASKS: dict[str, type[Task]] = {
     "push": Push,
     "lift_cube": LiftCube,
     "pick_and_place": PickAndPlace,
+    "stack_cube": StackCube,
 }
 
 
@@ -45,12 +48,14 @@ __all__ = [
     "TASKS",
     "Evaluation",
     "GoalTask",
+    "Grasp",
     "LiftCube",
     "Motor",
     "PickAndPlace",
     "Push",
     "Reach",
     "ReachPose",
+    "StackCube",
     "Task",
     "find_task",
 ]

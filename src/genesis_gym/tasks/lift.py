@@ -3,126 +3,57 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
-from genesis_gym.tasks.funnel import through_funnel
-from genesis_gym.tasks.task import Evaluation, Task
-
-#: Both fingers press on the cube, from opposite sides, with at least this: ManiSkill's `Panda.is_grasping`, N.
-HOLDING_FORCE = 0.5
-#: How near the cube's centre the fingers should be closing, metres, and what open ones count.
-NEAR = 0.02
-OPEN_SHARE = 1.0 / 3.0
-#: How far aside of the cube's centre open fingers may be when they go down about it, metres.
-SPOUT = 0.01
+from genesis_gym.tasks.grasp import HOLDING_FORCE, Grasp
+from genesis_gym.tasks.task import Evaluation
 
 
 @dataclass(kw_only=True, eq=False)
-class LiftCube(Task):
+class LiftCube(Grasp):
     """Grasp a cube on the ground and raise it by `height`, held between the fingers.
 
     Cube, height and success follow ManiSkill2's LiftCube (Gu et al., 2023), whose cube needs no grasp but an arm
     at rest. At difficulty d the cube has to be raised by a share d of the height.
 
-    Reward terms, each what is still lacking, 0 to 1: `approach`, the square root of the metres from the tool to
-    the cube, through a funnel above it, `grasp`, one half for fingers closed about the cube (open ones count a
-    third) and one for the force with which they hold it, and `lift`, of the height; `success` (0 or 1) and
-    `action`, the sum of the squared actions.
+    Reward terms: `approach` and `grasp` of `Grasp`, `lift`, the share of the height that is lacking, `success`
+    (0 or 1) and `action`, the sum of the squared actions.
 
     Attributes:
         height: How far to raise the cube, metres.
-        cube_size: Edge of the cube, metres.
-        cube_density: kg/m³.
-        low: Lower corner of the box of cubes, world frame, metres (x, y).
-        high: Upper corner.
-        cube_position: Centre of the cube, world frame, metres `(num_rows, 3)`.
     """
 
     reward_weights = {"approach": -0.4, "grasp": -0.4, "lift": -0.6, "success": 2.0, "action": 0.0}  # noqa: RUF012
-    gripper_opening = None
-    begins_poised = True
-    control_mode = "ee_delta_position"
 
     height: float = 0.2
-    cube_size: float = 0.04
-    cube_density: float = 1000.0
-    low: tuple[float, float] = (0.35, -0.15)
-    high: tuple[float, float] = (0.65, 0.15)
-
-    def build(self, simulation: Simulation) -> None:
-        """Add the cube."""
-        import genesis as gs
-
-        start = ((self.low[0] + self.high[0]) / 2, (self.low[1] + self.high[1]) / 2, self.cube_size / 2)
-        self._cube: Any = simulation.scene.add_entity(
-            gs.morphs.Box(size=(self.cube_size,) * 3, pos=start),
-            material=gs.materials.Rigid(rho=self.cube_density),
-            surface=gs.surfaces.Default(color=(0.9, 0.5, 0.1)),
-        )
 
     def start(self, robot: Robot, simulation: Simulation) -> None:
         """Allocate the heights."""
         super().start(robot, simulation)
-        self._low = torch.tensor([*self.low, self.cube_size / 2], device=self.device)
-        self._high = torch.tensor([*self.high, self.cube_size / 2], device=self.device)
         self._height = torch.full((self.num_rows,), self.height, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Draw a place for the cube."""
-        self._cube.set_pos(random.uniform("cube", self._low, self._high), envs_idx=rows)
+        super().reset(rows, random)
         self._height = torch.where(rows, self.height * self.difficulty, self._height)
-
-    @property
-    def cube_position(self) -> torch.Tensor:
-        """Centre of the cube, world frame, metres `(num_rows, 3)`."""
-        position: torch.Tensor = self._cube.get_pos()
-        return position
-
-    @property
-    def to_cube(self) -> torch.Tensor:
-        """Way from the tool to the cube, world frame, metres `(num_rows, 3)`."""
-        return self.cube_position - self.robot.tool_position
-
-    def observation(self) -> dict[str, torch.Tensor]:
-        """Joints, the gripper's opening, and the cube: place, way from the tool and velocity, world frame."""
-        return {
-            **super().observation(),
-            "opening": self.robot.opening,
-            "cube_position": self.cube_position,
-            "to_cube": self.to_cube,
-            "cube_velocity": self._cube.get_vel(),
-        }
 
     def evaluate(self) -> Evaluation:
         """Success is a cube that is high enough and held."""
+        grasp = super().evaluate()
         rise = self.cube_position[:, 2] - self.cube_size / 2
-        grip = self.robot.grip_force
         return {
-            "success": (rise >= self._height) & (grip >= HOLDING_FORCE),
+            "success": (rise >= self._height) & (grasp["grip_force"] >= HOLDING_FORCE),
             "rise": rise,
-            "distance_to_cube": torch.linalg.vector_norm(self.to_cube, dim=-1),
-            "grip_force": grip,
+            **grasp,
         }
-
-    def firmness(self, evaluation: Evaluation) -> torch.Tensor:
-        """How firmly the cube is held, `(num_rows,)`: 1 for the force with which the gripper closes."""
-        return (evaluation["grip_force"] / self.robot.spec.gripper_force).clamp(max=1.0)
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer, firmer and higher are better."""
-        distance = evaluation["distance_to_cube"]
-        spec = self.robot.spec
-        slack = (self.robot.opening[:, 0] - self.cube_size / 2) / (spec.gripper_open - self.cube_size / 2)
-        slack = slack.clamp(0.0, 1.0)
-        near = torch.exp(-((distance / NEAR) ** 2))
-        shape = OPEN_SHARE * slack + near * (1.0 - slack)  # closing pays where `near` is above the share
         return {
-            "approach": torch.linalg.vector_norm(through_funnel(self.to_cube, SPOUT), dim=-1).sqrt(),
-            "grasp": 1.0 - 0.5 * (shape + self.firmness(evaluation)),
+            **super().reward(evaluation, action),
             "lift": 1.0 - (evaluation["rise"] / self._height).clamp(0.0, 1.0),
             "success": evaluation["success"],
             "action": action.square().sum(-1),

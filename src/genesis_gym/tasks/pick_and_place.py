@@ -9,7 +9,7 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
-from genesis_gym.tasks.lift import LiftCube
+from genesis_gym.tasks.grasp import Grasp
 from genesis_gym.tasks.task import Evaluation, GoalTask
 
 #: The way to a target that counts as all of it, metres.
@@ -17,16 +17,16 @@ FAR = 0.4
 
 
 @dataclass(kw_only=True, eq=False)
-class PickAndPlace(LiftCube, GoalTask):
+class PickAndPlace(Grasp, GoalTask):
     """Bring a cube's centre within `tolerance` of a target in the air or, one time in three, on the ground.
 
     Cube, tolerance, extents and the share of targets on the ground are those of panda-gym's PandaPickAndPlace
     (Gallouédec et al., 2021), which like this asks for no grasp. At difficulty d the target lies a share d of the
     way from the cube to the drawn target.
 
-    Reward terms: `approach` and `grasp` as in `LiftCube`, `place`, the share of the way to the target that is
-    left, all of it for a cube that is not held: so one that was only knocked costs nothing; `success` (0 or 1),
-    `action`, the sum of the squared actions, and `progress`, metres that the cube has come closer in this step.
+    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the share of the way to the target that is left, all
+    of it for a cube that is not held: so one that was only knocked costs nothing; `success` (0 or 1), `action`,
+    the sum of the squared actions, and `progress`, metres that the cube has come closer in this step.
 
     Attributes:
         tolerance: Radius of success, metres.
@@ -46,6 +46,7 @@ class PickAndPlace(LiftCube, GoalTask):
     goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
 
     tolerance: float = 0.05
+    height: float = 0.2
     on_ground: float = 0.3
 
     def build(self, simulation: Simulation) -> None:
@@ -79,7 +80,7 @@ class PickAndPlace(LiftCube, GoalTask):
             self._marker.set_pos(self.target)
 
     def observation(self) -> dict[str, torch.Tensor]:
-        """As in `LiftCube`, the target and the way from the cube to it, world frame, metres."""
+        """As in `Grasp`, the target and the way from the cube to it, world frame, metres."""
         parts = super().observation()
         return {**parts, "target": self.target, "to_target": self.target - parts["cube_position"]}
 
@@ -97,10 +98,13 @@ class PickAndPlace(LiftCube, GoalTask):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, and a held cube closer to its target."""
-        terms = super().reward(evaluation, action)
-        del terms["lift"]
         nearer = 1.0 - (evaluation["distance_to_target"] / FAR).clamp(max=1.0)
-        return {**terms, "place": 1.0 - nearer * self.firmness(evaluation)}
+        return {
+            **super().reward(evaluation, action),
+            "place": 1.0 - nearer * self.firmness(evaluation),
+            "success": evaluation["success"],
+            "action": action.square().sum(-1),
+        }
 
     def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
         """Progress is distance made good by the cube."""

@@ -12,12 +12,11 @@ from genesis_gym.runtime import RowRandom, Simulation
 from genesis_gym.tasks.funnel import through_funnel
 from genesis_gym.tasks.task import Evaluation, GoalTask
 
-#: The cube is pushed from a place this far behind its side, or from up to `SPOUT` around that place, metres: so
-#: the closed fingers, 2 cm wide, come down beside the cube and not on it.
-GAP = 0.025
+#: The closed fingers, 2 cm wide, come down up to this far behind the cube's side, and not on it, metres.
+GAP = 0.03
+#: How far aside of that place they may be when they go down, metres.
 SPOUT = 0.02
-#: How far from there a push counts half as much, and the way to a target that counts as all of it, metres.
-HALFWAY = 0.03
+#: The way to a target that counts as all of it, metres.
 FAR = 0.3
 
 
@@ -28,10 +27,9 @@ class Push(GoalTask):
     Cube, tolerance and the size of both boxes are those of panda-gym's PandaPush (Gallouédec et al., 2021). At
     difficulty d the target lies a share d of the way from the cube to the drawn target.
 
-    Reward terms: `approach`, the square root of the metres from the tool to the side of the cube that is away from
-    the target, through a funnel above it, `place`, the share of the way to the target that is left, which counts
-    less the farther the tool is from there: so a cube that was only knocked costs nothing; `success` (0 or 1),
-    `action`, the sum of the squared actions, and `progress`, metres that the cube has come closer in this step.
+    Reward terms: `approach`, the square root of the metres from the tool to where it pushes, through a funnel
+    above the cube, `place`, the share of the way to the target that is left, `success` (0 or 1), `action`, the sum
+    of the squared actions, and `progress`, metres that the cube has come closer in this step.
 
     Attributes:
         tolerance: Radius of success, metres.
@@ -43,7 +41,7 @@ class Push(GoalTask):
         cube_position: Centre of the cube, world frame, metres `(num_rows, 3)`.
     """
 
-    reward_weights = {"approach": -1.0, "place": -0.6, "success": 2.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
+    reward_weights = {"approach": -1.0, "place": -0.4, "success": 2.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
     gripper_opening = 0.0
     begins_poised = True
     control_mode = "ee_delta_position"
@@ -128,22 +126,25 @@ class Push(GoalTask):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """The cube closer to its target, and the tool closer to where it is pushed from, are better."""
-        way = torch.linalg.vector_norm(through_funnel(self._behind(), SPOUT), dim=-1)
-        way = (way - SPOUT).clamp(min=0.0)
-        nearer = 1.0 - (evaluation["distance_to_target"] / FAR).clamp(max=1.0)
         return {
-            "approach": way.sqrt(),
-            "place": 1.0 - nearer * torch.exp2(-((way / HALFWAY) ** 2)),
+            "approach": torch.linalg.vector_norm(through_funnel(self._way_behind(), SPOUT), dim=-1).sqrt(),
+            "place": (evaluation["distance_to_target"] / FAR).clamp(max=1.0),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }
 
-    def _behind(self) -> torch.Tensor:
-        """Way from the tool to the place from where the cube is pushed, world frame, metres `(rows, 3)`."""
-        cube = self.cube_position
+    def _way_behind(self) -> torch.Tensor:
+        """Way from the tool to where it pushes, world frame, metres `(rows, 3)`.
+
+        That is the cube's side that is away from the target, for a tool on the line from there; for one that is
+        off the line, a place farther behind.
+        """
+        cube, tool = self.cube_position, self.robot.tool_position
         ahead = self.target - cube
         ahead = ahead / torch.linalg.vector_norm(ahead, dim=-1, keepdim=True).clamp(min=1e-6)
-        way: torch.Tensor = cube - (self.cube_size / 2 + GAP) * ahead - self.robot.tool_position
+        along = ((tool - cube) * ahead).sum(-1, keepdim=True).clamp(max=0.0)
+        aside = torch.linalg.vector_norm(tool - cube - along * ahead, dim=-1, keepdim=True)
+        way: torch.Tensor = cube - (self.cube_size / 2 + aside.clamp(max=GAP)) * ahead - tool
         return way
 
     def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:

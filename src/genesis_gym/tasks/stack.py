@@ -1,0 +1,122 @@
+"""Stack: put one cube on top of another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from genesis_gym.robots import Robot
+from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.tasks.funnel import through_funnel
+from genesis_gym.tasks.grasp import HOLDING_FORCE, Grasp
+from genesis_gym.tasks.task import Evaluation
+
+#: ManiSkill's bounds of success: how far the upper cube may be off its place, beside half its diagonal along the
+#: ground and up or down, metres, and how fast it may be, m/s and rad/s.
+SLACK = 0.005
+STILL = 0.01
+STILL_TURN = 0.5
+
+#: How far aside of its place a held cube may be when it goes down, metres.
+SPOUT = 0.01
+#: The way to that place that counts as all of it, metres.
+FAR = 0.4
+
+
+@dataclass(kw_only=True, eq=False)
+class StackCube(Grasp):
+    """Put a cube on top of another and let go of it.
+
+    Cubes and success follow ManiSkill's StackCube (Tao et al., 2024): the upper cube lies on the lower one, within
+    half a diagonal and 5 mm aside, rests there, and is not held. At difficulty d the lower cube is a share d of
+    the way, beyond the least distance, from the upper one's first place to its own.
+
+    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the share of the way to the place on top that is
+    left, all of it for a cube that is not held, and `release`, of fingers wide open with the cube on top; once it
+    is there the first three lack nothing. `success` is 0 or 1, `action` the sum of the squared actions.
+
+    Attributes:
+        separation: Least distance between the cubes' first places, metres.
+        top: Place for the upper cube's centre, on top of the lower one, world frame, metres `(num_rows, 3)`.
+    """
+
+    reward_weights = {  # noqa: RUF012
+        "approach": -0.4,
+        "grasp": -0.4,
+        "place": -0.6,
+        "release": -0.4,
+        "success": 2.0,
+        "action": 0.0,
+    }
+
+    separation: float = 0.1
+
+    def build(self, simulation: Simulation) -> None:
+        """Add both cubes."""
+        super().build(simulation)
+        self._lower: Any = self.add_cube(simulation, (0.1, 0.7, 0.3))
+
+    def start(self, robot: Robot, simulation: Simulation) -> None:
+        """Allocate what is added to positions."""
+        super().start(robot, simulation)
+        self._above = torch.tensor([0.0, 0.0, self.cube_size], device=self.device)
+        self._diagonal = self.cube_size / 2 * 2**0.5
+
+    def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
+        """Draw places for both cubes, apart from each other."""
+        super().reset(rows, random)
+        cube = self.cube_position
+        way = random.uniform("lower", self._low, self._high) - cube
+        distance = torch.linalg.vector_norm(way, dim=-1, keepdim=True).clamp(min=1e-6)
+        beyond = (distance - self.separation).clamp(min=0.0)
+        self._lower.set_pos(
+            cube + way / distance * (self.separation + self.difficulty[:, None] * beyond), envs_idx=rows
+        )
+
+    @property
+    def top(self) -> torch.Tensor:
+        """Place for the upper cube's centre, world frame, metres `(num_rows, 3)`."""
+        position: torch.Tensor = self._lower.get_pos() + self._above
+        return position
+
+    def goal(self) -> torch.Tensor:
+        """The place on top."""
+        return self.top
+
+    def observation(self) -> dict[str, torch.Tensor]:
+        """As in `Grasp`, the place on top of the lower cube and the way there, world frame, metres."""
+        parts, top = super().observation(), self.top
+        return {**parts, "top": top, "to_top": top - parts["cube_position"]}
+
+    def evaluate(self) -> Evaluation:
+        """Success is a cube that lies on top, at rest and not held."""
+        grasp, way = super().evaluate(), self.top - self.cube_position
+        aside = torch.linalg.vector_norm(way[:, :2], dim=-1)
+        on_top = (aside <= self._diagonal + SLACK) & (way[:, 2].abs() <= SLACK)
+        speed = torch.linalg.vector_norm(self._cube.get_vel(), dim=-1)
+        turn = torch.linalg.vector_norm(self._cube.get_ang(), dim=-1)
+        still = (speed <= STILL) & (turn <= STILL_TURN)
+        return {
+            "success": on_top & still & (grasp["grip_force"] < HOLDING_FORCE),
+            "on_top": on_top.float(),
+            "distance_to_target": torch.linalg.vector_norm(way, dim=-1),
+            **grasp,
+        }
+
+    def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
+        way = torch.linalg.vector_norm(through_funnel(self.top - self.cube_position, SPOUT), dim=-1)
+        nearer = 1.0 - (way / FAR).clamp(max=1.0)
+        terms = {
+            **super().reward(evaluation, action),
+            "place": 1.0 - nearer * self.firmness(evaluation),
+        }
+        on_top = evaluation["on_top"]
+        return {
+            **{name: (1.0 - on_top) * term for name, term in terms.items()},
+            "release": 1.0 - on_top * self.looseness(),
+            "success": evaluation["success"],
+            "action": action.square().sum(-1),
+        }
