@@ -191,10 +191,11 @@ def test_viewer_is_open() -> None:
     assert callable(Viewer.is_alive)
 
 
-def test_dofs_of_and_joint_limits_and_moving_links(env: BatchedEnv, varied: BatchedEnv) -> None:
+def test_dofs_of_and_joint_limits_and_force_limits_and_moving_links(env: BatchedEnv, varied: BatchedEnv) -> None:
     for entity in (env.robot.entity, varied.robot.entity):
         assert genesis_api.dofs_of(entity, ARM) == list(range(7))
         low, high = genesis_api.joint_limits(entity, slice(0, 7))
+        assert genesis_api.force_limits(entity, slice(0, 7)).tolist() == [87.0] * 4 + [12.0] * 3
         assert low.shape == high.shape == (7,) and (low < HOME).all() and (high > HOME).all()
         names = [entity.links[i].name for i in genesis_api.moving_links(entity)]
         assert names[0] == "link1" and "hand" in names and "link0" not in names
@@ -325,7 +326,7 @@ def test_set_gains(lifting: BatchedEnv) -> None:
     robot, entity = lifting.robot, lifting.robot.entity
     fingers = robot._gripper_dofs
     for stiffness in (500.0, 2000.0):
-        genesis_api.set_gains(entity, stiffness, 100.0, fingers)
+        genesis_api.set_gains(entity, torch.full((2,), stiffness), torch.full((2,), 100.0), fingers)
         entity.control_dofs_position(robot.opening.expand(ROWS, 2) - 0.01, fingers)
         force = entity.get_dofs_control_force(fingers)
         torch.testing.assert_close(force, torch.full((ROWS, 2), -0.01 * stiffness), atol=0.1, rtol=0)

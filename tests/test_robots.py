@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import pytest
@@ -15,7 +17,7 @@ from conftest import random_actions
 from genesis_gym import BatchedEnv, Push, Reach, RobotSpec
 from genesis_gym.controllers import CONTROLLERS, make_controller
 from genesis_gym.controllers.cartesian import TOOL_SPEED
-from genesis_gym.controllers.joint import LIMIT_MARGIN, SPEED_SHARE
+from genesis_gym.controllers.joint import LIMIT_MARGIN, SPEED_SHARE, TORQUE_SPEED_SHARE
 from genesis_gym.core.make import make_core as make_registered
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS, OTHER_ARMS
@@ -28,6 +30,8 @@ ROWS = 64
 #: How far joints pass their limits of position, rad, and of speed, as a share: the force-limited wrist of the
 #: Franka is thrown about by the strong joints.
 OVERSHOOTS = {"franka": (0.025, 0.03), "ur5e": (0.0, 0.0), "kuka_iiwa": (0.0, 0.0)}
+#: Torques are no goals: nothing but the joints' stops keeps them from what strong neighbours do, rad.
+TORQUE_OVERSHOOT = 0.003
 
 #: A planar arm of two links and a tool that is fixed to the second, on a fixed base, with a wheel beside it.
 ARM = """<robot name="arm">
@@ -82,6 +86,20 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+@contextmanager
+def driven_by(mode: str, env: BatchedEnv) -> Iterator[Any]:
+    """Put another controller into an environment, and everything back afterwards."""
+    robot, own, own_size = env.robot, env._controller, env.action_dim
+    gains = [robot.joint_property(name) for name in ("kp", "kv")]
+    env._controller = make_controller(mode, robot, env.control_dt)
+    env.action_dim = env._controller.action_dim
+    try:
+        yield env._controller
+    finally:
+        env._controller, env.action_dim = own, own_size
+        robot.set_gains(*gains)
+
+
 # Robots that ship
 
 
@@ -90,44 +108,39 @@ def test_limits_hold_under_any_action(name: str, make_arm) -> None:
     """In every control mode: random actions, constant ones of any signs, and ones that alternate."""
     env = make_arm(ROBOTS[name])
     position_overshoot, speed_overshoot = OVERSHOOTS[name]
-    robot, own, own_size = env.robot, env._controller, env.action_dim
-    force_limit = robot.entity.get_dofs_force_range(robot.dofs)[1] * (1 + 1e-5)
-    try:
-        for mode in CONTROLLERS:
-            env._controller = make_controller(mode, robot, env.control_dt)
-            size = env.action_dim = env._controller.action_dim
+    robot = env.robot
+    force_limit = robot.force_limits * (1 + 1e-5)
+    for mode in CONTROLLERS:
+        with driven_by(mode, env):
+            size = env.action_dim
             env.reset(seed=0)
             signs = torch.from_numpy(random_actions(1, ROWS, size)[0]).sign()
             third = torch.arange(ROWS)[:, None] % 3
             for step, drawn in enumerate(torch.from_numpy(random_actions(200, ROWS, size)) * 3):
                 alternating = signs * (-1) ** (step // 3)
                 env.step(torch.where(third == 0, drawn, torch.where(third == 1, signs, alternating)))
-                assert (robot.joint_position >= robot.joint_low - position_overshoot).all(), mode
-                assert (robot.joint_position <= robot.joint_high + position_overshoot).all(), mode
+                slack = position_overshoot + (TORQUE_OVERSHOOT if mode == "joint_torque" else 0.0)
+                assert (robot.joint_position >= robot.joint_low - slack).all(), mode
+                assert (robot.joint_position <= robot.joint_high + slack).all(), mode
                 assert (robot.joint_velocity.abs() <= robot.velocity_limits * (1 + speed_overshoot)).all(), mode
                 assert (robot.entity.get_dofs_control_force(robot.dofs).abs() <= force_limit).all(), mode
             assert not env.fault_counts.any()
-    finally:
-        env._controller, env.action_dim = own, own_size
 
 
 @pytest.mark.parametrize("name", ROBOTS)
 def test_arms_hold_still_and_go_where_they_are_told(name: str, make_arm) -> None:
     env = make_arm(ROBOTS[name])
-    robot, own = env.robot, env._controller
+    robot = env.robot
     for _ in range(100):
         env.step(torch.zeros(ROWS, env.action_dim))
     assert (robot.joint_position - robot.home).abs().max() < 0.01  # rad: gravity against the gains
-    try:
-        env._controller = make_controller("joint_position", robot, env.control_dt)
+    with driven_by("joint_position", env):
         env.reset(seed=0)
         low, high = robot.joint_low + LIMIT_MARGIN, robot.joint_high - LIMIT_MARGIN
         wanted = robot.home + 0.3
         for _ in range(80):
             env.step((2 * (wanted - low) / (high - low) - 1).expand(ROWS, -1))
         torch.testing.assert_close(robot.joint_position, wanted.expand(ROWS, -1), atol=0.02, rtol=0)
-    finally:
-        env._controller = own
 
 
 #: How far an arm is from where its actions send it, root mean square over two seconds: rad, and metres of
@@ -141,15 +154,14 @@ TRACKING = {
 }
 
 
-@pytest.mark.parametrize("mode", CONTROLLERS)
+@pytest.mark.parametrize("mode", TRACKING)
 @pytest.mark.parametrize("name", ROBOTS)
 def test_arms_follow_slow_waves(name: str, mode: str, make_arm) -> None:
     """Two seconds of sines of up to half of full speed, or of 0.3 rad; the numbers of docs/robots.md."""
     env = make_arm(ROBOTS[name])
-    robot, own, own_size = env.robot, env._controller, env.action_dim
-    try:
-        controller = env._controller = make_controller(mode, robot, env.control_dt)
-        size = env.action_dim = controller.action_dim
+    robot = env.robot
+    with driven_by(mode, env) as controller:
+        size = env.action_dim
         env.reset(seed=0)
         scale = torch.from_numpy(random_actions(1, ROWS, size)[0])
         place = robot.tool_position if mode.startswith("ee") else robot.joint_position
@@ -168,15 +180,12 @@ def test_arms_follow_slow_waves(name: str, mode: str, make_arm) -> None:
         error = torch.stack(errors).square().mean((0, 2)).sqrt().median()
         print(f"{name} {mode}: {error:.4f}")
         assert error < TRACKING[mode]
-    finally:
-        env._controller, env.action_dim = own, own_size
 
 
 def test_a_velocity_servo_keeps_speed_and_holds_no_position(make_arm) -> None:
     env = make_arm(ROBOTS["franka"])
-    robot, own = env.robot, env._controller
-    try:
-        env._controller = make_controller("joint_velocity", robot, env.control_dt)
+    robot = env.robot
+    with driven_by("joint_velocity", env):
         env.reset(seed=0)
         action = torch.zeros(ROWS, 7)
         action[:, 0] = 0.5
@@ -189,8 +198,32 @@ def test_a_velocity_servo_keeps_speed_and_holds_no_position(make_arm) -> None:
         assert robot.joint_velocity[:, 0].abs().max() < 0.02
         assert (robot.joint_velocity[:, 1] > 0.02).all()  # the shoulder sinks: 40 N·m over 450 N·m·s/rad
         assert (robot.joint_velocity[:, 1] < 0.15).all()
-    finally:
-        env._controller = own
+
+
+def test_a_torque_moves_a_joint_as_a_motor_does(make_arm) -> None:
+    """At first in proportion to the torque, later up to the speed at which none is left; without any it falls."""
+    env = make_arm(ROBOTS["franka"])
+    robot = env.robot
+    with driven_by("joint_torque", env):
+        env.reset(seed=0)
+        action = torch.zeros(ROWS, 7)
+        action[:, 0] = torch.linspace(-0.05, 0.05, ROWS)
+        env.step(action)
+        turn = (
+            robot.joint_velocity[:, 0] - robot.joint_velocity[:, 0].mean()
+        )  # the fall of the others turns it too
+        torch.testing.assert_close(turn, turn[-1] * action[:, 0] / 0.05, atol=0.02 * turn[-1].item(), rtol=0)
+        action[:, 0] = 1.0
+        speeds = []
+        for _ in range(60):
+            env.step(action)
+            speeds.append(robot.joint_velocity[:, 0])
+        top = TORQUE_SPEED_SHARE * robot.velocity_limits[0]
+        assert (0.9 * top < torch.stack(speeds).amax(0)).all() and (torch.stack(speeds) < 1.02 * top).all()
+        env.reset(seed=0)
+        for _ in range(20):
+            env.step(0 * action)
+        assert (robot.joint_position[:, 1] > 0.1).all(), "the shoulder falls forward"
 
 
 OWN = {

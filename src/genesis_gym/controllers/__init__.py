@@ -2,7 +2,7 @@
 
 from genesis_gym.controllers.cartesian import EndEffectorDeltaPose, EndEffectorDeltaPosition
 from genesis_gym.controllers.gripper import WithGripper
-from genesis_gym.controllers.joint import Controller, JointDelta, JointPosition, JointVelocity
+from genesis_gym.controllers.joint import Controller, JointDelta, JointPosition, JointTorque, JointVelocity
 from genesis_gym.errors import check_choice
 from genesis_gym.robots import Robot
 
@@ -11,6 +11,7 @@ CONTROLLERS: dict[str, type[Controller]] = {
     "joint_delta": JointDelta,
     "joint_position": JointPosition,
     "joint_velocity": JointVelocity,
+    "joint_torque": JointTorque,
     "ee_delta_position": EndEffectorDeltaPosition,
     "ee_delta_pose": EndEffectorDeltaPose,
 }
@@ -45,6 +46,7 @@ __all__ = [
     "EndEffectorDeltaPosition",
     "JointDelta",
     "JointPosition",
+    "JointTorque",
     "JointVelocity",
     "WithGripper",
     "make_controller",

@@ -107,7 +107,22 @@ class Robot:
             stiffness: N/m.
             damping: N·s/m.
         """
-        genesis_api.set_gains(self.entity, stiffness, damping, self._gripper_dofs)
+        each = torch.ones(len(self.spec.gripper_joints))
+        genesis_api.set_gains(self.entity, stiffness * each, damping * each, self._gripper_dofs)
+
+    @property
+    def force_limits(self) -> torch.Tensor:
+        """The most that the arm joints' drives can do, N·m `(joints,)`."""
+        return genesis_api.force_limits(self.entity, self.dofs)
+
+    def set_gains(self, stiffness: torch.Tensor, damping: torch.Tensor) -> None:
+        """Set the gains of the arm joints' PD controllers in every row.
+
+        Args:
+            stiffness: N·m/rad `(joints,)`.
+            damping: N·m·s/rad `(joints,)`.
+        """
+        genesis_api.set_gains(self.entity, stiffness, damping, self.dofs)
 
     def command(self, position: torch.Tensor, velocity: torch.Tensor) -> None:
         """Set the targets of the joints' PD controllers.

@@ -212,13 +212,17 @@ def joint_inertia(entity: Any) -> torch.Tensor:
     return matrix[0].diagonal()
 
 
-def set_gains(entity: Any, stiffness: float, damping: float, dofs: Any) -> None:
-    """Set the gains of PD controllers in every row, N/m and N·s/m, or N·m/rad and N·m·s/rad."""
-    import torch
-
+def set_gains(entity: Any, stiffness: torch.Tensor, damping: torch.Tensor, dofs: Any) -> None:
+    """Set the gains of PD controllers in every row, N/m and N·s/m, or N·m/rad and N·m·s/rad, `(dofs,)`."""
     present = entity.get_dofs_kp(dofs)  # with `per_row` Genesis has them for each row
-    entity.set_dofs_kp(torch.full_like(present, stiffness), dofs)
-    entity.set_dofs_kv(torch.full_like(present, damping), dofs)
+    entity.set_dofs_kp(stiffness.to(present).expand_as(present), dofs)
+    entity.set_dofs_kv(damping.to(present).expand_as(present), dofs)
+
+
+def force_limits(entity: Any, dofs: Any) -> torch.Tensor:
+    """Upper ends of the drives' ranges of force, N or N·m `(dofs,)`."""
+    high: torch.Tensor = entity.get_dofs_force_range(dofs)[1]
+    return high[0] if high.ndim == 2 else high
 
 
 def link_inertia(entity: Any, links: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
