@@ -119,7 +119,10 @@ def test_an_environment_may_have_its_own_default() -> None:
     lift = make_config("Genesis/FrankaLiftCube-v0", "RSL_PPO")
     assert (lift.num_envs, lift.hyperparameters.gamma) == (256, 0.97)
     assert find_preset("my_tasks:Genesis/FrankaLiftCube-v0", "RSL_PPO", "default").num_envs == 256
-    assert make_config("Genesis/FrankaLiftCube-v0").hyperparameters == make_config().hyperparameters
+    assert (
+        make_config("Genesis/FrankaLiftCube-v0", "SAC").hyperparameters
+        == make_config(algorithm="SAC").hyperparameters
+    )
     assert make_config(algorithm="RSL_PPO").hyperparameters.gamma == 0.95
     assert "--set" not in command_of(lift)
     assert find_preset("My/Env-v0", "PPO", "mine") is None

@@ -252,37 +252,54 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 
 
-def _for_cubes(timesteps: int) -> Preset:
-    """RSL-RL's PPO for tasks in which a cube is moved: they differ in how long they take only.
+def _for_cubes(timesteps: int) -> dict[str, Preset]:
+    """Presets for tasks in which a cube is moved, which differ in how long they take only.
 
-    Rewards that are far away, such as of a lifted cube for one that is not held yet, need a longer horizon than
-    reach, larger networks, and an exploration that does not die out.
+    What comes after a cube is reached is far away for one that is not yet: that needs a longer horizon than reach,
+    larger networks, and more steps.
     """
-    return Preset(
-        num_envs=256,
-        timesteps=timesteps,
-        hyperparameters=RslRlPPOHyperparameters(
-            learning_rate=1e-3,
-            schedule="fixed",
-            num_steps_per_env=24,
-            num_learning_epochs=4,
-            num_mini_batches=4,
-            gamma=0.97,
-            lam=0.9,
-            entropy_coef=0.002,
-            use_clipped_value_loss=False,
-            hidden_dims=(128, 128),
-            init_std=0.5,
+    return {
+        "PPO": Preset(
+            num_envs=256,
+            timesteps=timesteps,
+            hyperparameters=PPOHyperparameters(
+                learning_rate=1e-3,
+                n_steps=24,
+                batch_size=1536,
+                n_epochs=5,
+                gamma=0.97,
+                net_arch=(128, 128),
+                log_std_init=-0.7,
+                normalize_observation=True,
+                normalize_reward=True,
+            ),
         ),
-    )
+        "RSL_PPO": Preset(
+            num_envs=256,
+            timesteps=timesteps,
+            hyperparameters=RslRlPPOHyperparameters(
+                learning_rate=1e-3,
+                schedule="fixed",
+                num_steps_per_env=24,
+                num_learning_epochs=4,
+                num_mini_batches=4,
+                gamma=0.97,
+                lam=0.9,
+                entropy_coef=0.002,
+                use_clipped_value_loss=False,
+                hidden_dims=(128, 128),
+                init_std=0.5,
+            ),
+        ),
+    }
 
 
 #: Environment → algorithm → its own `default`.
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
-    "Genesis/FrankaPush-v0": {"RSL_PPO": _for_cubes(4_000_000)},
-    "Genesis/FrankaLiftCube-v0": {"RSL_PPO": _for_cubes(3_000_000)},
-    "Genesis/FrankaPickAndPlace-v0": {"RSL_PPO": _for_cubes(10_000_000)},
-    "Genesis/FrankaStackCube-v0": {"RSL_PPO": _for_cubes(15_000_000)},
+    "Genesis/FrankaPush-v0": _for_cubes(4_000_000),
+    "Genesis/FrankaLiftCube-v0": _for_cubes(3_000_000),
+    "Genesis/FrankaPickAndPlace-v0": _for_cubes(8_000_000),
+    "Genesis/FrankaStackCube-v0": _for_cubes(15_000_000),
 }
 
 
