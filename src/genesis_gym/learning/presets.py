@@ -61,13 +61,17 @@ class PPOHyperparameters(Sb3Hyperparameters):
 
 
 class OffPolicyHyperparameters(Sb3Hyperparameters):
-    """What SAC and TD3 share."""
+    """What SAC, TQC and TD3 share.
+
+    `n_sampled_goal` is how many goals hindsight puts in the place of each that was desired; for `goal=True` only.
+    """
 
     buffer_size: Annotated[int, Field(ge=1, le=MAX_BUFFER)] = 100_000
     learning_starts: int = Field(default=10_000, ge=0, le=MAX_BUFFER)
     tau: float = Field(default=0.005, gt=0.0, le=1.0)
     train_freq: Count = 1
     gradient_steps: int = Field(default=1, ge=-1, le=MAX_COUNT)
+    n_sampled_goal: Count = 4
 
 
 class SACHyperparameters(OffPolicyHyperparameters):
@@ -76,6 +80,12 @@ class SACHyperparameters(OffPolicyHyperparameters):
     net_arch: Layers = (256, 256)
     target_update_interval: Count = 1
     target_entropy: Literal["auto"] | float = "auto"
+
+
+class TQCHyperparameters(SACHyperparameters):
+    """Truncated Quantile Critics, as `sb3_contrib.TQC` names its arguments."""
+
+    top_quantiles_to_drop_per_net: int = Field(default=2, ge=0, lt=25)  # of 25
 
 
 class TD3Hyperparameters(OffPolicyHyperparameters):
@@ -117,7 +127,9 @@ class RslRlPPOHyperparameters(Hyperparameters):
     obs_normalization: bool = True
 
 
-AnyHyperparameters = PPOHyperparameters | SACHyperparameters | TD3Hyperparameters | RslRlPPOHyperparameters
+AnyHyperparameters = (
+    PPOHyperparameters | TQCHyperparameters | SACHyperparameters | TD3Hyperparameters | RslRlPPOHyperparameters
+)
 
 
 class Preset(BaseModel):
@@ -252,6 +264,6 @@ PRESETS: dict[str, dict[str, Preset]] = {
 
 #: Library that learns → its name of an algorithm → ours.
 LIBRARIES: dict[str, dict[str, str]] = {
-    "sb3": {"PPO": "PPO", "SAC": "SAC", "TD3": "TD3"},
+    "sb3": {"PPO": "PPO", "SAC": "SAC", "TQC": "TQC", "TD3": "TD3"},
     "rsl_rl": {"PPO": "RSL_PPO"},
 }
