@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, Strict
 
 #: Bounds on what takes memory and time in proportion: a config may come from a stranger.
 MAX_LAYERS = 8
@@ -21,6 +22,21 @@ Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Layers = Annotated[
     tuple[Annotated[int, Field(ge=1, le=MAX_WIDTH)], ...], Strict(False), Field(max_length=MAX_LAYERS)
 ]
+
+
+def _check_entropy_coefficient(value: str | float) -> str | float:
+    if value == "auto":
+        return value
+    try:
+        number = float(value.removeprefix("auto_") if isinstance(value, str) else value)
+    except ValueError:
+        number = math.nan
+    if not 0.0 < number < math.inf:
+        raise ValueError("it must be above 0, or auto, or auto_0.1 with the number to begin with")
+    return value
+
+
+EntropyCoefficient = Annotated[str | float, AfterValidator(_check_entropy_coefficient)]
 
 
 class Hyperparameters(BaseModel):
@@ -75,9 +91,13 @@ class OffPolicyHyperparameters(Sb3Hyperparameters):
 
 
 class SACHyperparameters(OffPolicyHyperparameters):
-    """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments."""
+    """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments.
+
+    `ent_coef` weighs entropy against reward; `"auto_0.1"` begins with 0.1 and learns it, `"auto"` begins with 1.
+    """
 
     net_arch: Layers = (256, 256)
+    ent_coef: EntropyCoefficient = "auto"
     target_update_interval: Count = 1
     target_entropy: Literal["auto"] | float = "auto"
 
@@ -204,6 +224,51 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 gradient_steps=1,
                 target_update_interval=1,
                 target_entropy="auto",
+            ),
+        ),
+        # Sparse reach with goals in few steps: few rows, for learning to begin early, and four updates a step.
+        "her": Preset(
+            num_envs=2,
+            timesteps=7_000,
+            hyperparameters=SACHyperparameters(
+                learning_rate=1e-3,
+                batch_size=256,
+                gamma=0.9,
+                net_arch=(64, 64),
+                learning_starts=200,
+                gradient_steps=8,
+                tau=0.05,
+                ent_coef="auto_0.1",
+            ),
+        ),
+    },
+    "TQC": {
+        "default": Preset(
+            num_envs=64,
+            timesteps=80_000,
+            hyperparameters=TQCHyperparameters(
+                learning_rate=1e-3,
+                batch_size=512,
+                gamma=0.95,
+                net_arch=(128, 128),
+                learning_starts=5_000,
+                gradient_steps=8,
+                tau=0.02,
+            ),
+        ),
+        # As SAC's.
+        "her": Preset(
+            num_envs=2,
+            timesteps=7_000,
+            hyperparameters=TQCHyperparameters(
+                learning_rate=1e-3,
+                batch_size=256,
+                gamma=0.9,
+                net_arch=(64, 64),
+                learning_starts=200,
+                gradient_steps=8,
+                tau=0.05,
+                ent_coef="auto_0.1",
             ),
         ),
     },
