@@ -135,7 +135,7 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
         ArgumentError: Hindsight would begin before an episode has ended.
     """
     arguments: dict[str, Any] = config.hyperparameters.model_dump()
-    arguments |= _replay(config, env, arguments)
+    arguments |= _hindsight(config, env, arguments)
     policy_arguments = _policy_arguments(arguments)
     if isinstance(config.hyperparameters, Sb3Hyperparameters):
         env = _normalized(env, arguments)
@@ -161,12 +161,15 @@ def _policy_name(config: TrainConfig) -> str:
     return "MultiInputPolicy" if config.goal else "MlpPolicy"
 
 
-def _replay(config: TrainConfig, env: VecEnv, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments for hindsight (Andrychowicz et al., 2017), made of those of the replay: none without goals."""
+def _hindsight(config: TrainConfig, env: VecEnv, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Take the argument for hindsight (Andrychowicz et al., 2017) out of the others, and give it SB3's form.
+
+    There is none for an algorithm without replay, and none to give on for a task without goals.
+    """
     goals = arguments.pop("n_sampled_goal", None)
     if goals is None or not config.goal:
         return {}
-    (limit, *_), starts = env.get_attr("max_episode_steps"), arguments["learning_starts"]
+    limit, starts = env.get_attr("max_episode_steps")[0], arguments["learning_starts"]
     if limit is not None and starts < (needed := limit * env.num_envs):
         raise ArgumentError(
             f"learning_starts={starts} is not allowed with goals: hindsight needs whole episodes, which "
