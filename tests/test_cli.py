@@ -18,7 +18,7 @@ ROOT = Path(__file__).parent.parent
 @pytest.mark.parametrize(
     ("words", "named"),
     [
-        (["train", "--algorithm", "DQN"], "algorithm='DQN' is not known; allowed: 'PPO', 'SAC', 'TD3'"),
+        (["train", "--algorithm", "DQN"], "algorithm='DQN' is not known; allowed: 'PPO', 'SAC', 'TQC', 'TD3'"),
         (["train", "--backend", "rllib"], "backend='rllib' is not known; allowed: 'sb3', 'rsl_rl'"),
         (["train", "--backend", "rsl_rl", "--algorithm", "sac"], "algorithm='SAC' is not known; allowed: 'PPO'"),
         (["train", "--backend", "rsl_rl", "--set", "n_steps=8"], "hyperparameter='n_steps' is not known"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Dict, Space
+from gymnasium.spaces import Box, Dict, Space, flatdim
 from numpy.typing import NDArray
 
 from genesis_gym.core import OBSERVATION_BOUND, Core
@@ -15,6 +15,9 @@ from genesis_gym.errors import ActionError
 
 #: Keys of the observation of an environment made with `goal=True`, as in Gymnasium-Robotics.
 GOALS = ("achieved_goal", "desired_goal")
+
+#: All its keys, in the order of the core's observation, which has the goals last.
+ENTRIES = ("observation", *GOALS)
 
 
 def observation_space(env: Core) -> Space[Any]:
@@ -41,6 +44,22 @@ def to_observation(env: Core, observation: torch.Tensor) -> Any:
     if len(places) == 1:
         return array
     return {name: np.ascontiguousarray(array[..., place]) for name, place in places.items()}
+
+
+def split_observation(space: Space[Any], observation: torch.Tensor) -> Any:
+    """Give an observation of the core the form of a space, in torch.
+
+    Args:
+        space: An `observation_space`.
+        observation: `(n, observation_dim)`.
+
+    Returns:
+        The observation itself, or for a dictionary of boxes a dictionary of its parts.
+    """
+    if not isinstance(space, Dict):
+        return observation
+    sizes = [flatdim(space[name]) for name in ENTRIES]
+    return dict(zip(ENTRIES, torch.split(observation, sizes, dim=-1), strict=True))
 
 
 def goal_reward(env: Core) -> Callable[..., Any]:

@@ -58,14 +58,17 @@ class Train:
     """Train an agent and leave a run folder."""
 
     env: Annotated[str | None, arg(help=f"Id of the environment. Default: {DEFAULT_ENV}.")] = None
-    algorithm: Annotated[str | None, arg(help="PPO (the default), SAC or TD3.")] = None
+    algorithm: Annotated[str | None, arg(help="PPO (the default), SAC, TQC or TD3.")] = None
     backend: Annotated[str | None, arg(help="Library that learns: sb3 (the default) or rsl_rl (PPO only).")] = None
-    preset: Annotated[str | None, arg(help="default (tuned) or guide (the training guide's numbers).")] = None
+    preset: Annotated[
+        str | None, arg(help="default (tuned), guide (the training guide's) or her (hindsight).")
+    ] = None
     seed: Annotated[int | None, arg(help="Seed of policy and row 0; row i has seed + i. Default: 0.")] = None
     num_envs: Annotated[int | None, arg(help="Rows of the scene. Default: the preset's.")] = None
     timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
     control_mode: Annotated[str | None, arg(help="What actions mean, such as ee_delta_position.")] = None
     reward: Annotated[str | None, arg(help="dense (the default) or sparse: -1 until success.")] = None
+    goal: Annotated[bool, arg(help="Show the goal by itself; SAC, TQC and TD3 then learn with hindsight.")] = False
     set: Annotated[Pairs, arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
     reward_weights: Annotated[Pairs, arg(help="Weights of reward terms, such as progress=5 action=-0.001.")] = ()
     randomization: Annotated[Pairs, arg(help="Ranges of the physics, such as payload=0,0.5 wind=0,2.")] = ()
@@ -134,6 +137,7 @@ class Train:
             "timesteps": self.timesteps,
             "control_mode": self.control_mode,
             "reward": self.reward,
+            "goal": self.goal or None,
             "hyperparameters": parse_pairs("--set", self.set),
             "reward_weights": parse_pairs("--reward-weights", self.reward_weights),
             "randomization": parse_pairs("--randomization", self.randomization),

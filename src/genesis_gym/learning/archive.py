@@ -12,7 +12,7 @@ from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.policy import ALGORITHMS, Act, ObservationNormalizer, deterministic
+from genesis_gym.learning.policy import Act, ObservationNormalizer, deterministic, find_algorithm
 from genesis_gym.learning.runs import SB3_NORMALIZE_FILE
 
 #: What SB3 raises of an archive that is damaged, or of another environment.
@@ -49,7 +49,7 @@ def load_archive(path: Path, config: TrainConfig, env: BatchedEnv) -> Act:
     try:
         if statistics.exists():
             rows = VecNormalize.load(str(statistics), rows)
-        model = ALGORITHMS[config.algorithm].load(path, env=rows, device=env.device)
+        model = find_algorithm(config.algorithm).load(path, env=rows, device=env.device)
     except _FAULTS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunFolderError(f"{path} cannot be loaded: {reason}") from error

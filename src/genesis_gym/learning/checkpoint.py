@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
+from gymnasium.spaces import Dict
 from numpy.typing import NDArray
+from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
@@ -33,8 +35,9 @@ from genesis_gym.runtime.ranks import gather, rank, world_size
 
 Tensors = dict[str, torch.Tensor]
 
-#: What the replay buffer of SAC and TD3 keeps of each step.
+#: What the replay buffer of SAC, TQC and TD3 keeps of each step, and for hindsight of the episode that it is in.
 BUFFER_FIELDS = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+EPISODE_FIELDS = ("ep_start", "ep_length")
 
 
 @dataclass(frozen=True)
@@ -310,7 +313,7 @@ def _statistics(model: BaseAlgorithm) -> dict[str, RunningMeanStd]:
         return {}
     statistics = {"reward_statistics": normalizer.ret_rms}
     if normalizer.norm_obs:
-        statistics["observation_statistics"] = normalizer.obs_rms
+        statistics |= _entries("observation_statistics", normalizer.obs_rms)
     return statistics
 
 
@@ -321,7 +324,7 @@ def _loop_arrays(model: BaseAlgorithm) -> dict[str, NDArray[Any]]:
     assert model.ep_info_buffer is not None and model.ep_success_buffer is not None
     monitor, normalizer = _monitor(model), model.get_vec_normalize_env()
     arrays = {
-        "observation": np.array(model._last_obs),
+        **_entries("observation", model._last_obs),
         "episode_starts": np.array(model._last_episode_starts),
         "episode_returns": monitor.episode_returns.copy(),
         "episode_lengths": monitor.episode_lengths.copy(),
@@ -331,32 +334,53 @@ def _loop_arrays(model: BaseAlgorithm) -> dict[str, NDArray[Any]]:
     }
     if normalizer is not None:
         arrays["discounted_returns"] = normalizer.returns.copy()
-        arrays["original_observation"] = np.array(model._last_original_obs)
+        arrays |= _entries("original_observation", model._last_original_obs)
     buffer = getattr(model, "replay_buffer", None)
     if buffer is not None:
         filled = buffer.buffer_size if buffer.full else buffer.pos
         arrays["buffer/place"] = np.array([buffer.pos, buffer.full], dtype=np.int64)
-        arrays |= {f"buffer/{field}": getattr(buffer, field)[:filled].copy() for field in BUFFER_FIELDS}
+        arrays |= {f"buffer/{name}": array[:filled].copy() for name, array in _buffer_arrays(buffer).items()}
+        if isinstance(buffer, HerReplayBuffer):
+            arrays["buffer/current_ep_start"] = buffer._current_ep_start.copy()
     return arrays
+
+
+def _entries(name: str, value: Any) -> dict[str, Any]:
+    """A value of the observation by its name, or for an observation with goals one of each entry."""
+    return {f"{name}/{entry}": part for entry, part in value.items()} if isinstance(value, dict) else {name: value}
+
+
+def _buffer_arrays(buffer: Any) -> dict[str, NDArray[Any]]:
+    """The arrays of a replay buffer themselves, each `(size, num_envs, …)`."""
+    fields = BUFFER_FIELDS + (EPISODE_FIELDS if isinstance(buffer, HerReplayBuffer) else ())
+    return {name: array for field in fields for name, array in _entries(field, getattr(buffer, field)).items()}
 
 
 def _restore_loop(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
     arrays = {name: tensor.numpy() for name, tensor in checkpoint.part("loop/").items()}
     env, monitor, normalizer = model.get_env(), _monitor(model), model.get_vec_normalize_env()
     assert env is not None
-    rows = env.num_envs
-    fits: dict[str, tuple[int, ...]] = {"observation": (rows, *(env.observation_space.shape or ()))}
+    rows, space = env.num_envs, env.observation_space
+    boxes = dict(space.spaces) if isinstance(space, Dict) else space
+    observations = ["observation"] if normalizer is None else ["observation", "original_observation"]
+    fits: dict[str, tuple[int, ...]] = {
+        entry: (rows, *box.shape) for name in observations for entry, box in _entries(name, boxes).items()
+    }
     fits |= dict.fromkeys(("episode_starts", "episode_returns", "episode_lengths"), (rows,))
     if normalizer is not None:
-        fits |= {"discounted_returns": (rows,), "original_observation": fits["observation"]}
+        fits["discounted_returns"] = (rows,)
     for name, shape in fits.items():
         if arrays[name].shape != shape:
             raise ValueError(f"loop/{name} has shape {arrays[name].shape}, not {shape}")
-    model._last_obs, model._last_episode_starts = arrays["observation"], arrays["episode_starts"]
+
+    def observation(name: str) -> Any:
+        return {key: arrays[f"{name}/{key}"] for key in boxes} if isinstance(boxes, dict) else arrays[name]
+
+    model._last_obs, model._last_episode_starts = observation("observation"), arrays["episode_starts"]
     monitor.episode_returns, monitor.episode_lengths = arrays["episode_returns"], arrays["episode_lengths"]
     if normalizer is not None:
         normalizer.returns = arrays["discounted_returns"]
-        model._last_original_obs = arrays["original_observation"]
+        model._last_original_obs = observation("original_observation")
     recent = zip(arrays["recent_returns"], arrays["recent_lengths"], strict=True)
     window = model._stats_window_size
     model.ep_info_buffer = deque(({"r": r, "l": length} for r, length in recent), maxlen=window)
@@ -367,9 +391,24 @@ def _restore_loop(checkpoint: Checkpoint, model: BaseAlgorithm) -> None:
         filled = buffer.buffer_size if full else pos
         if not 0 <= pos < buffer.buffer_size:
             raise ValueError(f"the replay buffer ends at {pos} of {buffer.buffer_size}")
-        for field in BUFFER_FIELDS:
-            getattr(buffer, field)[:filled] = arrays[f"buffer/{field}"]
+        for name, array in _buffer_arrays(buffer).items():
+            array[:filled] = arrays[f"buffer/{name}"]
         buffer.pos, buffer.full = pos, bool(full)
+        if isinstance(buffer, HerReplayBuffer):
+            buffer._current_ep_start[:] = arrays["buffer/current_ep_start"]
+            _check_episodes(buffer)
+
+
+def _check_episodes(buffer: HerReplayBuffer) -> None:
+    """Refuse episodes that do not lie in the buffer, around their steps: sampling would stumble over them."""
+    starts, lengths, size = buffer.ep_start, buffer.ep_length, buffer.buffer_size
+    steps = (np.arange(size)[:, None] - starts) % size
+    fit = (
+        (starts >= 0) & (starts < size) & (lengths >= 0) & (lengths <= size) & ((lengths == 0) | (steps < lengths))
+    )
+    current = buffer._current_ep_start
+    if not (fit.all() and (current >= 0).all() and (current < size).all()):
+        raise ValueError("the episodes of the replay buffer do not fit its steps")
 
 
 def _monitor(model: BaseAlgorithm) -> VecMonitor:

@@ -16,6 +16,7 @@ from genesis_gym.learning.presets import (
     RslRlPPOHyperparameters,
     SACHyperparameters,
     TD3Hyperparameters,
+    TQCHyperparameters,
     find_preset,
 )
 from genesis_gym.registration import find_spec
@@ -54,6 +55,7 @@ MERGED = {
 HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {
     "PPO": PPOHyperparameters,
     "SAC": SACHyperparameters,
+    "TQC": TQCHyperparameters,
     "TD3": TD3Hyperparameters,
     "RSL_PPO": RslRlPPOHyperparameters,
 }
@@ -73,6 +75,7 @@ class TrainConfig(BaseModel):
         hyperparameters: The algorithm's.
         control_mode: What the actions mean, as `BatchedEnv` takes it; None for the task's.
         reward: `"dense"` or `"sparse"`, as `BatchedEnv` takes it.
+        goal: Show the goal by itself, as `BatchedEnv` does; SAC, TQC and TD3 then learn with hindsight.
         reward_weights: Weights of reward terms that differ from the task's.
         randomization: What of the physics varies, in training and in evaluation.
         curriculum: When rows grow harder, in training; None for the full task from the start.
@@ -94,6 +97,7 @@ class TrainConfig(BaseModel):
     hyperparameters: AnyHyperparameters
     control_mode: str | None = Field(default=None, max_length=200)
     reward: Literal["dense", "sparse"] = "dense"
+    goal: bool = False
     reward_weights: dict[str, float] = {}
     randomization: Randomization = Randomization()
     curriculum: Curriculum | None = None
@@ -115,11 +119,18 @@ class TrainConfig(BaseModel):
             raise ValueError(f"a rollout of {steps} steps cannot be divided into num_mini_batches={parts}")
         return self
 
+    @model_validator(mode="after")
+    def _check_goal(self) -> TrainConfig:
+        if self.goal and isinstance(self.hyperparameters, RslRlPPOHyperparameters):
+            raise ValueError("RSL-RL takes no goals; goal is for PPO, SAC, TQC and TD3 of Stable-Baselines3")
+        return self
+
     def evaluation_env(self) -> dict[str, Any]:
         """Arguments of the environment for evaluation: full difficulty, all else as in training."""
         return {
             "control_mode": self.control_mode,
             "reward": self.reward,
+            "goal": self.goal,
             "reward_weights": self.reward_weights,
             "randomization": self.randomization,
             "observation_parts": self.observation_parts,
@@ -162,7 +173,7 @@ def make_config(
             to stop at a threshold.
         stop_at_success: Success rate at which training ends.
         stop_at_reward: Mean return at which training ends.
-        **kwargs: `control_mode`, `reward`, `reward_weights` and `observation_parts` of `TrainConfig`.
+        **kwargs: `control_mode`, `reward`, `goal`, `reward_weights` and `observation_parts` of `TrainConfig`.
 
     Returns:
         The config.

@@ -17,7 +17,8 @@ from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, WriteError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
-from genesis_gym.learning.policy import ALGORITHMS, Act, find_algorithm
+from genesis_gym.learning.policy import Act, find_algorithm
+from genesis_gym.learning.presets import Sb3Hyperparameters
 from genesis_gym.learning.progress import TrainingProgress, announced
 from genesis_gym.learning.report import describe_run, draw_pictures, write_report
 from genesis_gym.learning.runs import (
@@ -195,7 +196,7 @@ def rows_of_rank(config: TrainConfig) -> int:
     """
     if (ranks := world_size()) == 1:
         return config.num_envs
-    if config.algorithm in ALGORITHMS:
+    if isinstance(config.hyperparameters, Sb3Hyperparameters):
         raise ArgumentError(
             f"{config.algorithm} of Stable-Baselines3 trains in one process, and torchrun started {ranks}; "
             "--backend rsl_rl is what runs on several ranks"

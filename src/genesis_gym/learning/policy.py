@@ -11,16 +11,17 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from stable_baselines3 import PPO, SAC, TD3
+from gymnasium.spaces import flatdim
+from stable_baselines3 import PPO, SAC, TD3, HerReplayBuffer
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
-from genesis_gym.adapters.spaces import action_space, observation_space
+from genesis_gym.adapters.spaces import ENTRIES, action_space, observation_space, split_observation
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
-from genesis_gym.errors import GenesisGymError, MissingDependencyError, RunFolderError
+from genesis_gym.errors import ArgumentError, GenesisGymError, MissingDependencyError, RunFolderError
 from genesis_gym.learning.config import TrainConfig
 from genesis_gym.learning.files import MAX_POLICY, read_tensors
 from genesis_gym.learning.presets import Sb3Hyperparameters
@@ -69,11 +70,15 @@ class ObservationNormalizer:
         """
         statistics: Any = model.get_vec_normalize_env()
         if statistics is None or not statistics.norm_obs:
-            (dim,) = model.observation_space.shape or (0,)
+            dim = flatdim(model.observation_space)
             return cls(torch.zeros(dim), torch.ones(dim), torch.tensor(torch.inf))
-        mean = torch.from_numpy(statistics.obs_rms.mean).float()
-        std = torch.from_numpy(np.sqrt(statistics.obs_rms.var + statistics.epsilon)).float()
-        return cls(mean, std, torch.tensor(statistics.clip_obs))
+        seen = statistics.obs_rms
+        parts = [seen[name] for name in ENTRIES] if isinstance(seen, dict) else [seen]
+        mean, var = (np.concatenate([getattr(part, field) for part in parts]) for field in ("mean", "var"))
+        std = np.sqrt(var + statistics.epsilon)
+        return cls(
+            torch.from_numpy(mean).float(), torch.from_numpy(std).float(), torch.tensor(statistics.clip_obs)
+        )
 
     def __call__(self, observation: torch.Tensor) -> torch.Tensor:
         """Normalise `(num_envs, observation_dim)`."""
@@ -91,21 +96,26 @@ def find_algorithm(name: str) -> type[BaseAlgorithm]:
         name: A key of `PRESETS`.
 
     Returns:
-        SB3's, or RSL-RL's with the face of SB3's.
+        SB3's, that of sb3-contrib, or RSL-RL's with the face of SB3's.
 
     Raises:
-        MissingDependencyError: RSL-RL is asked for and cannot be imported.
+        MissingDependencyError: sb3-contrib or RSL-RL is needed and cannot be imported.
     """
     if name in ALGORITHMS:
         return ALGORITHMS[name]
-    # RSL-RL imports GitPython, which would not be imported without a git command, and needs none here.
-    os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+    library, extra = ("sb3-contrib", "contrib") if name == "TQC" else ("RSL-RL", "rsl_rl")
     try:
+        if name == "TQC":
+            from sb3_contrib import TQC
+
+            return TQC
+        # RSL-RL imports GitPython, which would not be imported without a git command, and needs none here.
+        os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
         from genesis_gym.learning.rsl_rl import RslRlPPO
     except ImportError as error:
         reason = str(error).strip().splitlines()[0]
         raise MissingDependencyError(
-            f"RSL-RL cannot be imported ({reason}): pip install 'genesis-gym[rsl_rl]'"
+            f"{library} cannot be imported ({reason}): pip install 'genesis-gym[{extra}]'"
         ) from error
     return RslRlPPO
 
@@ -120,8 +130,12 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
 
     Returns:
         The untrained model.
+
+    Raises:
+        ArgumentError: Hindsight would begin before an episode has ended.
     """
     arguments: dict[str, Any] = config.hyperparameters.model_dump()
+    arguments |= _hindsight(config, env, arguments)
     policy_arguments = _policy_arguments(arguments)
     if isinstance(config.hyperparameters, Sb3Hyperparameters):
         env = _normalized(env, arguments)
@@ -131,7 +145,7 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
         arguments["action_noise"] = NormalActionNoise(np.zeros(dim), np.full(dim, noise))
     algorithm: Any = find_algorithm(config.algorithm)
     model: BaseAlgorithm = algorithm(
-        "MlpPolicy",
+        _policy_name(config),
         env,
         seed=config.seed,
         device=device,
@@ -140,6 +154,29 @@ def make_model(config: TrainConfig, env: VecEnv, device: torch.device) -> BaseAl
         **arguments,
     )
     return model
+
+
+def _policy_name(config: TrainConfig) -> str:
+    """What SB3 calls a policy of one box, and one of a dictionary of boxes."""
+    return "MultiInputPolicy" if config.goal else "MlpPolicy"
+
+
+def _hindsight(config: TrainConfig, env: VecEnv, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Take the argument for hindsight (Andrychowicz et al., 2017) out of the others, and give it SB3's form.
+
+    There is none for an algorithm without replay, and none to give on for a task without goals.
+    """
+    goals = arguments.pop("n_sampled_goal", None)
+    if goals is None or not config.goal:
+        return {}
+    limit, starts = env.get_attr("max_episode_steps")[0], arguments["learning_starts"]
+    if limit is not None and starts < (needed := limit * env.num_envs):
+        raise ArgumentError(
+            f"learning_starts={starts} is not allowed with goals: hindsight needs whole episodes, which "
+            f"{env.num_envs} rows of at most {limit} steps are sure to have after {needed}"
+        )
+    replay = {"n_sampled_goal": goals, "goal_selection_strategy": "future"}
+    return {"replay_buffer_class": HerReplayBuffer, "replay_buffer_kwargs": replay}
 
 
 class ClippedReward(VecEnvWrapper):
@@ -221,7 +258,7 @@ def load_policy(folder: Path, config: TrainConfig, env: BatchedEnv, *, best: boo
     """
     path, tensors = _read_policy(folder, best)
     algorithm: Any = find_algorithm(config.algorithm)
-    policy: BasePolicy = algorithm.policy_aliases["MlpPolicy"](
+    policy: BasePolicy = algorithm.policy_aliases[_policy_name(config)](
         observation_space(env),
         action_space(env),
         lambda _: 0.0,
@@ -314,7 +351,8 @@ def deterministic(policy: BasePolicy, normalizer: ObservationNormalizer) -> Act:
 
     def act(observation: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
-            return policy._predict(normalizer(observation), deterministic=True)
+            parts = split_observation(policy.observation_space, normalizer(observation))
+            return policy._predict(parts, deterministic=True)
 
     return act
 

@@ -6,9 +6,10 @@ environment; `guide` holds the numbers of the training guide.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, Strict
 
 #: Bounds on what takes memory and time in proportion: a config may come from a stranger.
 MAX_LAYERS = 8
@@ -22,6 +23,21 @@ Count = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 Layers = Annotated[
     tuple[Annotated[int, Field(ge=1, le=MAX_WIDTH)], ...], Strict(False), Field(max_length=MAX_LAYERS)
 ]
+
+
+def _check_entropy_coefficient(value: str | float) -> str | float:
+    if value == "auto":
+        return value
+    try:
+        number = float(value.removeprefix("auto_") if isinstance(value, str) else value)
+    except ValueError:
+        number = math.nan
+    if not 0.0 < number < math.inf:
+        raise ValueError("it must be above 0, or auto, or auto_0.1 with the number to begin with")
+    return value
+
+
+EntropyCoefficient = Annotated[str | float, AfterValidator(_check_entropy_coefficient)]
 
 
 class Hyperparameters(BaseModel):
@@ -62,21 +78,35 @@ class PPOHyperparameters(Sb3Hyperparameters):
 
 
 class OffPolicyHyperparameters(Sb3Hyperparameters):
-    """What SAC and TD3 share."""
+    """What SAC, TQC and TD3 share.
+
+    `n_sampled_goal` is how many goals hindsight puts in the place of each that was desired; for `goal=True` only.
+    """
 
     buffer_size: Annotated[int, Field(ge=1, le=MAX_BUFFER)] = 100_000
     learning_starts: int = Field(default=10_000, ge=0, le=MAX_BUFFER)
     tau: float = Field(default=0.005, gt=0.0, le=1.0)
     train_freq: Count = 1
     gradient_steps: int = Field(default=1, ge=-1, le=MAX_COUNT)
+    n_sampled_goal: Count = 4
 
 
 class SACHyperparameters(OffPolicyHyperparameters):
-    """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments."""
+    """Soft Actor-Critic, as `stable_baselines3.SAC` names its arguments.
+
+    `ent_coef` weighs entropy against reward; `"auto_0.1"` begins with 0.1 and learns it, `"auto"` begins with 1.
+    """
 
     net_arch: Layers = (256, 256)
+    ent_coef: EntropyCoefficient = "auto"
     target_update_interval: Count = 1
     target_entropy: Literal["auto"] | float = "auto"
+
+
+class TQCHyperparameters(SACHyperparameters):
+    """Truncated Quantile Critics, as `sb3_contrib.TQC` names its arguments."""
+
+    top_quantiles_to_drop_per_net: int = Field(default=2, ge=0, lt=25)  # of 25
 
 
 class TD3Hyperparameters(OffPolicyHyperparameters):
@@ -118,7 +148,9 @@ class RslRlPPOHyperparameters(Hyperparameters):
     obs_normalization: bool = True
 
 
-AnyHyperparameters = PPOHyperparameters | SACHyperparameters | TD3Hyperparameters | RslRlPPOHyperparameters
+AnyHyperparameters = (
+    PPOHyperparameters | TQCHyperparameters | SACHyperparameters | TD3Hyperparameters | RslRlPPOHyperparameters
+)
 
 
 class Preset(BaseModel):
@@ -193,6 +225,51 @@ PRESETS: dict[str, dict[str, Preset]] = {
                 gradient_steps=1,
                 target_update_interval=1,
                 target_entropy="auto",
+            ),
+        ),
+        # Sparse reach with goals in few steps: few rows, for learning to begin early, and four updates a step.
+        "her": Preset(
+            num_envs=2,
+            timesteps=7_000,
+            hyperparameters=SACHyperparameters(
+                learning_rate=1e-3,
+                batch_size=256,
+                gamma=0.9,
+                net_arch=(64, 64),
+                learning_starts=200,
+                gradient_steps=8,
+                tau=0.05,
+                ent_coef="auto_0.1",
+            ),
+        ),
+    },
+    "TQC": {
+        "default": Preset(
+            num_envs=64,
+            timesteps=80_000,
+            hyperparameters=TQCHyperparameters(
+                learning_rate=1e-3,
+                batch_size=512,
+                gamma=0.95,
+                net_arch=(128, 128),
+                learning_starts=5_000,
+                gradient_steps=8,
+                tau=0.02,
+            ),
+        ),
+        # As SAC's.
+        "her": Preset(
+            num_envs=2,
+            timesteps=7_000,
+            hyperparameters=TQCHyperparameters(
+                learning_rate=1e-3,
+                batch_size=256,
+                gamma=0.9,
+                net_arch=(64, 64),
+                learning_starts=200,
+                gradient_steps=8,
+                tau=0.05,
+                ent_coef="auto_0.1",
             ),
         ),
     },
@@ -320,6 +397,6 @@ def find_preset(env: str, algorithm: str, name: str) -> Preset | None:
 
 #: Library that learns → its name of an algorithm → ours.
 LIBRARIES: dict[str, dict[str, str]] = {
-    "sb3": {"PPO": "PPO", "SAC": "SAC", "TD3": "TD3"},
+    "sb3": {"PPO": "PPO", "SAC": "SAC", "TQC": "TQC", "TD3": "TD3"},
     "rsl_rl": {"PPO": "RSL_PPO"},
 }

@@ -148,6 +148,9 @@ def command_of(config: TrainConfig, begin_with: str | None = None) -> str:
             continue
         if name == "hyperparameters":
             option = "--set"
+        if value is True:  # a flag
+            words.append(option)
+            continue
         if isinstance(value, BaseModel):
             value = _changes(value, usual or type(value)())
         if isinstance(value, Mapping):

@@ -147,8 +147,12 @@ def stage_folder(folder: Path, number: int, config: TrainConfig) -> Path:
 
 def _check_match(plan: Plan, backend: str) -> None:
     """Refuse stages that do not match before the first is trained rather than after."""
-    if all(config.observation_parts == plan[0].observation_parts is not None for config in plan) or all(
-        (config.env, config.observation_parts) == (plan[0].env, plan[0].observation_parts) for config in plan
+    first = plan[0]
+    declared = first.observation_parts is not None and not first.goal
+    if all(
+        (config.goal, config.observation_parts) == (first.goal, first.observation_parts)
+        and (declared or config.env == first.env)
+        for config in plan
     ):
         return
     from genesis_gym.core.make import make_core

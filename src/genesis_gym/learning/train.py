@@ -29,7 +29,6 @@ from genesis_gym.learning.faults import FaultDump
 from genesis_gym.learning.files import check_folder
 from genesis_gym.learning.logs import make_logger
 from genesis_gym.learning.policy import (
-    ALGORITHMS,
     Act,
     ObservationNormalizer,
     deterministic,
@@ -37,6 +36,7 @@ from genesis_gym.learning.policy import (
     save_policy,
     save_sb3_archives,
 )
+from genesis_gym.learning.presets import Sb3Hyperparameters
 from genesis_gym.learning.runs import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
@@ -115,7 +115,7 @@ def train(
             model.learn(
                 config.timesteps - timesteps,
                 callback=[*start, evaluation, checkpoints, TrainingLog(env), *callbacks],
-                # PPO counts rollouts between two log lines, SAC and TD3 count episodes.
+                # PPO counts rollouts between two log lines, the others count episodes.
                 log_interval=1 if isinstance(model, OnPolicyAlgorithm) else config.num_envs,
                 reset_num_timesteps=False,
             )
@@ -128,7 +128,7 @@ def train(
     save_checkpoint(model, env, folder, evaluation.best)
     if first:
         save_policy(model, folder / POLICY_FILE)
-        if config.algorithm in ALGORITHMS:
+        if isinstance(config.hyperparameters, Sb3Hyperparameters):
             save_sb3_archives(model, folder)
     return deterministic(model.policy, ObservationNormalizer.of(model))
 
