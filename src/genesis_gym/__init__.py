@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import GoalTask, LiftCube, Motor, PickAndPlace, Push, Reach, ReachPose, Task
+    from genesis_gym.tasks import GoalTask, LiftCube, Motor, OpenDrawer, PickAndPlace, Push, Reach, ReachPose, Task
     from genesis_gym.variation.curriculum import Curriculum
     from genesis_gym.variation.randomization import Randomization
 
@@ -37,6 +37,7 @@ _HOMES = {
     "Task": "genesis_gym.tasks",
     "LiftCube": "genesis_gym.tasks",
     "Motor": "genesis_gym.tasks",
+    "OpenDrawer": "genesis_gym.tasks",
     "PickAndPlace": "genesis_gym.tasks",
     "Push": "genesis_gym.tasks",
     "Reach": "genesis_gym.tasks",
@@ -57,6 +58,7 @@ __all__ = [
     "GoalTask",
     "LiftCube",
     "Motor",
+    "OpenDrawer",
     "PickAndPlace",
     "Push",
     "Randomization",

@@ -17,6 +17,7 @@ ENVIRONMENTS = {
     "Genesis/FrankaPush-v0": "push",
     "Genesis/FrankaLiftCube-v0": "lift_cube",
     "Genesis/FrankaPickAndPlace-v0": "pick_and_place",
+    "Genesis/FrankaOpenDrawer-v0": "open_drawer",
 }
 
 #: Those of the arms that have no gripper: environment id → task and robot in `genesis_gym.robots.ROBOTS`.
@@ -30,7 +31,11 @@ OTHER_ARMS = {
 MAX_EPISODE_STEPS = 100
 
 #: Environments whose episodes are longer: the gripper alone takes 20 steps to close on the cube.
-LONGER_EPISODES = {"Genesis/FrankaLiftCube-v0": 150, "Genesis/FrankaPickAndPlace-v0": 150}
+LONGER_EPISODES = {
+    "Genesis/FrankaLiftCube-v0": 150,
+    "Genesis/FrankaPickAndPlace-v0": 150,
+    "Genesis/FrankaOpenDrawer-v0": 150,
+}
 
 
 def register_environments() -> None:

@@ -3,6 +3,7 @@
 import copy
 
 from genesis_gym.errors import check_choice
+from genesis_gym.tasks.drawer import OpenDrawer
 from genesis_gym.tasks.lift import LiftCube
 from genesis_gym.tasks.motor import Motor
 from genesis_gym.tasks.pick_and_place import PickAndPlace
@@ -20,6 +21,7 @@ TASKS: dict[str, type[Task]] = {
     "push": Push,
     "lift_cube": LiftCube,
     "pick_and_place": PickAndPlace,
+    "open_drawer": OpenDrawer,
 }
 
 
@@ -47,6 +49,7 @@ __all__ = [
     "GoalTask",
     "LiftCube",
     "Motor",
+    "OpenDrawer",
     "PickAndPlace",
     "Push",
     "Reach",
