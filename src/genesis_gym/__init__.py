@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from genesis_gym.adapters.vector import GenesisVectorEnv
     from genesis_gym.core.env import BatchedEnv, StepResult
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import GoalTask, LiftCube, Motor, OpenDrawer, PickAndPlace, Push, Reach, ReachPose, Task
+    from genesis_gym.tasks import (
+        GoalTask,
+        LiftCube,
+        Motor,
+        OpenDrawer,
+        PickAndPlace,
+        Push,
+        Reach,
+        ReachObstacles,
+        ReachPose,
+        Task,
+    )
     from genesis_gym.variation.curriculum import Curriculum
     from genesis_gym.variation.randomization import Randomization
 
@@ -41,6 +52,7 @@ _HOMES = {
     "PickAndPlace": "genesis_gym.tasks",
     "Push": "genesis_gym.tasks",
     "Reach": "genesis_gym.tasks",
+    "ReachObstacles": "genesis_gym.tasks",
     "ReachPose": "genesis_gym.tasks",
     "Curriculum": "genesis_gym.variation.curriculum",
     "Randomization": "genesis_gym.variation.randomization",
@@ -63,6 +75,7 @@ __all__ = [
     "Push",
     "Randomization",
     "Reach",
+    "ReachObstacles",
     "ReachPose",
     "ReachingEnv",
     "RobotSpec",

@@ -18,6 +18,7 @@ ENVIRONMENTS = {
     "Genesis/FrankaLiftCube-v0": "lift_cube",
     "Genesis/FrankaPickAndPlace-v0": "pick_and_place",
     "Genesis/FrankaOpenDrawer-v0": "open_drawer",
+    "Genesis/FrankaReachObstacles-v0": "reach_obstacles",
 }
 
 #: Those of the arms that have no gripper: environment id → task and robot in `genesis_gym.robots.ROBOTS`.

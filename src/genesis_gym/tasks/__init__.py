@@ -9,6 +9,7 @@ from genesis_gym.tasks.motor import Motor
 from genesis_gym.tasks.pick_and_place import PickAndPlace
 from genesis_gym.tasks.push import Push
 from genesis_gym.tasks.reach import Reach
+from genesis_gym.tasks.reach_obstacles import ReachObstacles
 from genesis_gym.tasks.reach_pose import ReachPose
 from genesis_gym.tasks.task import Evaluation, GoalTask, Task
 
@@ -22,6 +23,7 @@ TASKS: dict[str, type[Task]] = {
     "lift_cube": LiftCube,
     "pick_and_place": PickAndPlace,
     "open_drawer": OpenDrawer,
+    "reach_obstacles": ReachObstacles,
 }
 
 
@@ -53,6 +55,7 @@ __all__ = [
     "PickAndPlace",
     "Push",
     "Reach",
+    "ReachObstacles",
     "ReachPose",
     "Task",
     "find_task",

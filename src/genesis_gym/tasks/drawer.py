@@ -15,9 +15,9 @@ from genesis_gym.tasks.task import Evaluation, Task
 
 CABINET = Path(__file__).with_suffix(".urdf")
 
-#: How far the drawer slides, and where from the bar's middle the closed fingers pull: in the middle between bar and
-#: front, a little below the bar; metres, as in the cabinet's file.
+#: How far the drawer slides, metres, as its file says.
 TRAVEL = 0.2
+#: Where the closed fingers pull, seen from the middle of the bar: amid bar and front, a little lower; metres.
 BEHIND = (0.036, 0.0, -0.01)
 #: How far aside of there the fingers, 4 cm thick at the bar's height, may be when they go down, metres.
 SPOUT = 0.01
@@ -34,7 +34,8 @@ class OpenDrawer(Task):
 
     Reward terms, each what is still lacking, 0 to 1: `approach`, the square root of the metres from the tool to
     the place behind the bar, through a funnel above it, and `open`, of the opening; `success` (0 or 1) and
-    `action`, the sum of the squared actions. A closed drawer rests on its stop: knocking it neither pays nor costs.
+    `action`, the sum of the squared actions. Knocking the closed drawer, which rests on its stop, neither pays nor
+    costs.
 
     Attributes:
         share: Share of its travel, 0.2 m, by which the drawer has to be open.
