@@ -18,6 +18,8 @@ ENVIRONMENTS = {
     "Genesis/FrankaLiftCube-v0": "lift_cube",
     "Genesis/FrankaPickAndPlace-v0": "pick_and_place",
     "Genesis/FrankaStackCube-v0": "stack_cube",
+    "Genesis/FrankaOpenDrawer-v0": "open_drawer",
+    "Genesis/FrankaReachObstacles-v0": "reach_obstacles",
 }
 
 #: Those of the arms that have no gripper: environment id → task and robot in `genesis_gym.robots.ROBOTS`.
@@ -36,6 +38,7 @@ LONGER_EPISODES = {
     "Genesis/FrankaLiftCube-v0": 150,
     "Genesis/FrankaPickAndPlace-v0": 150,
     "Genesis/FrankaStackCube-v0": 200,
+    "Genesis/FrankaOpenDrawer-v0": 150,
 }
 
 

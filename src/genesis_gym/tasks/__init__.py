@@ -3,12 +3,14 @@
 import copy
 
 from genesis_gym.errors import check_choice
+from genesis_gym.tasks.drawer import OpenDrawer
 from genesis_gym.tasks.grasp import Grasp
 from genesis_gym.tasks.lift import LiftCube
 from genesis_gym.tasks.motor import Motor
 from genesis_gym.tasks.pick_and_place import PickAndPlace
 from genesis_gym.tasks.push import Push
 from genesis_gym.tasks.reach import Reach
+from genesis_gym.tasks.reach_obstacles import ReachObstacles
 from genesis_gym.tasks.reach_pose import ReachPose
 from genesis_gym.tasks.stack import StackCube
 from genesis_gym.tasks.task import Evaluation, GoalTask, Task
@@ -23,6 +25,8 @@ TASKS: dict[str, type[Task]] = {
     "lift_cube": LiftCube,
     "pick_and_place": PickAndPlace,
     "stack_cube": StackCube,
+    "open_drawer": OpenDrawer,
+    "reach_obstacles": ReachObstacles,
 }
 
 
@@ -51,9 +55,11 @@ __all__ = [
     "Grasp",
     "LiftCube",
     "Motor",
+    "OpenDrawer",
     "PickAndPlace",
     "Push",
     "Reach",
+    "ReachObstacles",
     "ReachPose",
     "StackCube",
     "Task",
