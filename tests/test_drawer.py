@@ -140,7 +140,7 @@ def test_knocking_the_closed_drawer_neither_pays_nor_costs(env: BatchedEnv) -> N
         pressed |= torch.linalg.vector_norm(forces, dim=-1).amax(-1) > 5.0
         opening = env.task.drawer_opening
         assert ((opening > -5e-3) & (opening < 1e-3)).all(), "the stop gives way a little"
-        assert (result.metrics["reward/open"] < -0.595).all()
+        torch.testing.assert_close(result.metrics["reward/open"], torch.full((ROWS,), -0.6), atol=5e-3, rtol=0)
     assert pressed.all()
 
 
