@@ -125,8 +125,8 @@ def test_the_command_trains_on_goals(tmp_path, monkeypatch) -> None:
 # What is refused
 
 
-def test_what_cannot_learn_on_goals(env) -> None:
-    with pytest.raises(ArgumentError, match="RSL-RL takes no goals"):
+def test_what_cannot_learn_on_goals() -> None:
+    with pytest.raises(ArgumentError, match="goal is not for RSL_PPO"):
         make_config(algorithm="RSL_PPO", goal=True)
     with pytest.raises(ArgumentError, match="goal='maybe'"):
         make_config(algorithm="SAC", goal="maybe")
@@ -145,11 +145,9 @@ def test_a_missing_sb3_contrib_is_told(monkeypatch) -> None:
         find_algorithm("TQC")
 
 
-def test_a_policy_without_goals_does_not_fit_one_with(tmp_path, env, core) -> None:
+def test_a_run_without_goals_is_not_gone_on_with_on_goals(tmp_path, env, core) -> None:
     flat = make_config(algorithm="SAC", hyperparameters=REPLAY, num_envs=ROWS, timesteps=16)
     train(flat, core, tmp_path)
-    with pytest.raises(RunFolderError, match=r"cannot be loaded"):
-        load_policy(tmp_path, short_config(), env)
     with pytest.raises(RunFolderError, match=r"only here: .*achieved_goal=3, desired_goal=3"):
         train(short_config(timesteps=32), env, tmp_path)
 

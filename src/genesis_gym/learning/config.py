@@ -122,7 +122,7 @@ class TrainConfig(BaseModel):
     @model_validator(mode="after")
     def _check_goal(self) -> TrainConfig:
         if self.goal and isinstance(self.hyperparameters, RslRlPPOHyperparameters):
-            raise ValueError("RSL-RL takes no goals; goal is for PPO, SAC, TQC and TD3 of Stable-Baselines3")
+            raise ValueError("goal is not for RSL_PPO; it is for PPO, SAC, TQC and TD3")
         return self
 
     def evaluation_env(self) -> dict[str, Any]:
