@@ -439,7 +439,8 @@ def test_any_action_gives_a_result_within_the_space(core: BatchedEnv, values: li
 @pytest.mark.parametrize("task", ["reach", "push"])
 def test_a_state_goes_on_in_a_fresh_scene_bit_for_bit(make_core, task: str) -> None:
     """The arm presses on the ground, so that contacts and the solver's warm start are part of the state."""
-    first, fresh = (BatchedEnv(task, num_envs=3, max_episode_steps=100) for _ in range(2))
+    settings = {"max_episode_steps": 100, "control_mode": "joint_delta"}
+    first, fresh = (BatchedEnv(task, num_envs=3, **settings) for _ in range(2))
     actions = torch.from_numpy(random_actions(110, 3, 7))
     actions[:, :, 1], actions[:, :, 3] = 0.8, -0.2
     first.reset(seed=4)

@@ -33,7 +33,7 @@ ROWS = (1, 3, 64, 256)
 Rollout = list[np.ndarray]
 
 
-def actions_in_contact(rows: int, numbers: int = 7) -> np.ndarray:
+def actions_in_contact(rows: int, numbers: int) -> np.ndarray:
     """Random actions that also press the hand on the ground and sweep it about, `(HORIZON, rows, numbers)`.
 
     Row i has the same actions for any number of rows.
@@ -144,7 +144,7 @@ def test_the_hand_touches_the_ground_and_the_cube(make_core) -> None:
     env = make_core(256, task="push", max_episode_steps=EPISODE)
     env.reset(seed=SEED)
     cube = env.task.cube_position
-    for action in actions_in_contact(256)[: EPISODE - 1]:
+    for action in actions_in_contact(256, env.action_dim)[: EPISODE - 1]:
         env.step(torch.from_numpy(action))
     moved = torch.linalg.vector_norm(env.task.cube_position - cube, dim=-1) > 0.01
     touching = env.robot.entity.get_links_net_contact_force().norm(dim=-1).sum(-1) > 0

@@ -62,7 +62,7 @@ for env in envs:
 steps = int(sys.argv[1]) // 256 + 1
 for step in range(steps):
     for env in envs:
-        env.step((torch.rand(256, 7) * 2 - 1).numpy())
+        env.step((torch.rand(env.action_space.shape) * 2 - 1).numpy())
     if step % (steps // 40) == 0:
         sample()
 for env in envs:
@@ -117,7 +117,7 @@ def test_one_environment_after_another_through_every_face() -> None:
         if face == 0:
             env = BatchedEnv("push", num_envs=4)
             env.reset(seed=0)
-            env.step(torch.zeros(4, 7))
+            env.step(torch.zeros(4, env.action_dim))
         elif face == 1:
             env = gymnasium.make(ENV_ID, render_mode="rgb_array")
             env.reset(seed=0)
@@ -149,18 +149,18 @@ def test_one_environment_after_another_through_every_face() -> None:
 @pytest.mark.parametrize("other", ["push", "motor"])
 def test_two_tasks_alive_in_one_process_do_not_notice_each_other(make_core, other: str) -> None:
     envs = [make_core(8), make_core(8, task=other)]
-    actions = [torch.from_numpy(action) for action in random_actions(30, 8, 7)]
+    actions = torch.from_numpy(random_actions(30, 8, 7))
 
-    def observations(env: BatchedEnv, stepped: list[torch.Tensor]) -> list[torch.Tensor]:
-        return [env.step(action).observation for action in stepped]
+    def observe(env: BatchedEnv, action: torch.Tensor) -> torch.Tensor:
+        return env.step(action[:, : env.action_dim]).observation
 
     alone = []
     for env in envs:
         env.reset(seed=1)
-        alone.append(observations(env, actions))
+        alone.append([observe(env, action) for action in actions])
     for env in envs:
         env.reset(seed=1)
-    in_turns = [[env.step(action).observation for env in envs] for action in actions]
+    in_turns = [[observe(env, action) for env in envs] for action in actions]
     third = BatchedEnv(num_envs=2)
     third.reset(seed=0)
     third.close()

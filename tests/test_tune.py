@@ -17,13 +17,16 @@ from pathlib import Path
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState, create_trial
 
 from genesis_gym.cli.main import main
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning import study as study_module
+from genesis_gym.learning import tune as tune_module
 from genesis_gym.learning.config import make_config, parse_config
+from genesis_gym.learning.evaluate import evaluate_policy
 from genesis_gym.learning.search_space import SPACES, Categorical, FloatRange, IntRange, parse_space, read_space
 from genesis_gym.learning.study import (
     TrialFailedError,
@@ -34,7 +37,7 @@ from genesis_gym.learning.study import (
     run_trials,
     study_folder,
 )
-from genesis_gym.learning.tune import TUNE_SEED, tune
+from genesis_gym.learning.tune import tune
 from genesis_gym.learning.tune_plots import plot_study
 from genesis_gym.runtime import Simulation
 
@@ -175,20 +178,23 @@ def test_success_rate_can_be_the_objective(tmp_path, make_core) -> None:
 
 
 def test_an_evaluation_leaves_no_trace_in_the_training(tmp_path, make_core, monkeypatch) -> None:
-    """Its rows go on with new episodes, of seeds that neither the training nor the evaluation has had."""
-    seeds = []
-    reset = BatchedEnv.reset
+    """The rows go on in the midst of their episodes, as if nobody had borrowed them."""
+    env = make_core(8)
+    states = []
 
-    def watched(self, rows=None, *, seed=None):
-        seeds.extend([] if seed is None else [seed if isinstance(seed, int) else seed[0]])
-        return reset(self, rows, seed=seed)
+    def watched(env: BatchedEnv, *arguments):
+        states.append(env.state())
+        result = evaluate_policy(env, *arguments)
+        states.append(env.state())
+        return result
 
-    monkeypatch.setattr(BatchedEnv, "reset", watched)
+    monkeypatch.setattr(tune_module, "evaluate_policy", watched)
     config = short_config(space=lambda trial: fixed(n_steps=32), timesteps=768)
-    tune(config, study_folder(tmp_path / "t", ""), trials=1, env=make_core(8))
-    assert seeds == [0, TUNE_SEED, 8, TUNE_SEED, 24, TUNE_SEED], (
-        "rows 0-7, 8-15 and 24-31: after 256 and 512 of 768 steps, one and three fifths"
-    )
+    tune(config, study_folder(tmp_path / "t", ""), trials=1, env=env)
+    assert len(states) == 6, "after 256, 512 and 768 steps"
+    for before, after in zip(states[::2], states[1::2], strict=True):
+        assert [name for name in before if not torch.equal(before[name], after[name])] == []
+    assert states[0]["core/clock"].unique().numel() > 2, "rows are out of step"
 
 
 def test_the_median_pruner_stops_a_bad_trial(tmp_path, make_core) -> None:

@@ -374,7 +374,7 @@ def _for_cubes(timesteps: int) -> dict[str, Preset]:
 #: Environment → algorithm → its own `default`.
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaPush-v0": _for_cubes(3_000_000),
-    "Genesis/FrankaLiftCube-v0": _for_cubes(3_000_000),
+    "Genesis/FrankaLiftCube-v0": _for_cubes(5_000_000),
     "Genesis/FrankaPickAndPlace-v0": _for_cubes(8_000_000),
     "Genesis/FrankaStackCube-v0": _for_cubes(15_000_000),
 }

@@ -54,7 +54,7 @@ class LiftCube(Grasp):
         """Nearer, firmer and higher are better."""
         return {
             **super().reward(evaluation, action),
-            "lift": 1.0 - (evaluation["rise"] / self._height).clamp(0.0, 1.0),
+            "lift": 1.0 - (evaluation["rise"] / self._height.clamp(min=1e-6)).clamp(0.0, 1.0),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }

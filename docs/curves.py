@@ -1,0 +1,44 @@
+"""Draw the learning curves of runs, one panel for each environment and one line for each run.
+
+python docs/curves.py docs/images/manipulation.png runs/lift-0 runs/lift-1 runs/push-0
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from itertools import groupby
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, PercentFormatter
+
+from genesis_gym.learning.plots import Panel, Theme, save_picture
+from genesis_gym.learning.runs import read_config
+
+picture, *runs = map(Path, sys.argv[1:])
+
+
+def successes(run: Path) -> tuple[list[float], list[float]]:
+    """Environment steps, and success at the evaluation after each."""
+    with (run / "progress.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row.get("eval/success_rate")]
+    return [float(row["time/total_timesteps"]) for row in rows], [float(row["eval/success_rate"]) for row in rows]
+
+
+def panel(env: str, runs: list[Path]) -> Panel:
+    """The evaluations of some runs of one environment."""
+
+    def draw(axes: Axes, theme: Theme) -> None:
+        for run in runs:
+            axes.plot(*successes(run), color=theme.good, alpha=0.7)
+        axes.axhline(0.95, color=theme.muted, linewidth=0.8, linestyle=":")
+        axes.set_ylim(0, 1.02)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+    return Panel(env.removeprefix("Genesis/Franka").removesuffix("-v0"), draw)
+
+
+by_env = groupby(sorted(runs, key=lambda run: read_config(run).env), key=lambda run: read_config(run).env)
+save_picture([panel(env, list(group)) for env, group in by_env], picture)
