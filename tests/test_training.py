@@ -471,6 +471,25 @@ def test_stages_that_do_not_match_are_refused_before_the_first_is_trained(tmp_pa
     assert [path.name for path in tmp_path.iterdir()] == [PLAN_FILE]
 
 
+def test_stages_with_other_networks_or_actions_are_refused_before_the_first_is_trained(tmp_path) -> None:
+    """Push has another default network than reach, and moves the tool."""
+    envs = [{"env": "Genesis/FrankaReach-v0"}, {"env": "Genesis/FrankaPush-v0"}]
+    plan = {"observation_parts": COMMON, "stages": envs}
+    for number, (given, message) in enumerate(
+        (
+            ({}, "stage 1 acts by joint_delta and stage 2 by ee_delta_position"),
+            (
+                {"control_mode": "joint_delta"},
+                r"stage 1 has net_arch=\[64, 64\] and stage 2 has net_arch=\[128, 128\]",
+            ),
+        )
+    ):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with pytest.raises(RunFolderError, match=message):
+            next(run_stages(parse_plan({**plan, **given}), folder, Console(quiet=True)))
+
+
 def test_what_is_refused_leaves_nothing_behind(tmp_path, core) -> None:
     before, folder = tmp_path / "before", tmp_path / "new"
     before.mkdir()

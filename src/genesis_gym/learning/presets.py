@@ -329,11 +329,11 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 
 
-def _for_cubes(timesteps: int) -> dict[str, Preset]:
-    """Presets for tasks in which a cube is moved, which differ in how long they take only.
+def _for_things(timesteps: int) -> dict[str, Preset]:
+    """Presets for tasks in which something is moved, which differ in how long they take only.
 
-    What comes after a cube is reached is far away for one that is not yet: that needs a longer horizon than reach,
-    larger networks, and more steps.
+    What comes after it is reached is far away where it is not yet: that needs a longer horizon than reach, larger
+    networks, and more steps.
     """
     return {
         "PPO": Preset(
@@ -373,10 +373,11 @@ def _for_cubes(timesteps: int) -> dict[str, Preset]:
 
 #: Environment → algorithm → its own `default`.
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
-    "Genesis/FrankaPush-v0": _for_cubes(3_000_000),
-    "Genesis/FrankaLiftCube-v0": _for_cubes(5_000_000),
-    "Genesis/FrankaPickAndPlace-v0": _for_cubes(8_000_000),
-    "Genesis/FrankaStackCube-v0": _for_cubes(15_000_000),
+    "Genesis/FrankaPush-v0": _for_things(3_000_000),
+    "Genesis/FrankaLiftCube-v0": _for_things(5_000_000),
+    "Genesis/FrankaPickAndPlace-v0": _for_things(8_000_000),
+    "Genesis/FrankaStackCube-v0": _for_things(15_000_000),
+    "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
 }
 
 

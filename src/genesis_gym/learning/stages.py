@@ -27,6 +27,7 @@ from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning.config import TrainConfig, make_config
 from genesis_gym.learning.files import check_folder, read_yaml
 from genesis_gym.learning.runs import CHECKPOINT_FILE, REPORT_FILE, write_whole
+from genesis_gym.registration import find_spec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from genesis_gym.learning.pipeline import Report, RunOptions
 
 PLAN_FILE = "stages.yaml"
+
+#: Hyperparameters that say how large the networks are.
+NETWORK = ("net_arch", "hidden_dims")
 
 MAX_STAGES = 100
 
@@ -147,6 +151,7 @@ def stage_folder(folder: Path, number: int, config: TrainConfig) -> Path:
 
 def _check_match(plan: Plan, backend: str) -> None:
     """Refuse stages that do not match before the first is trained rather than after."""
+    _check_shared(plan)
     first = plan[0]
     declared = first.observation_parts is not None and not first.goal
     if all(
@@ -165,6 +170,34 @@ def _check_match(plan: Plan, backend: str) -> None:
         env.close()
     for number, (before, after) in enumerate(pairwise(layouts), start=1):
         check_match(f"stage {number}", before, f"stage {number + 1}", after)
+
+
+def _check_shared(plan: Plan) -> None:
+    """Refuse stages whose actions or networks differ, as the defaults of two environments may."""
+    for number, (config, following) in enumerate(pairwise(plan), start=1):
+        here, there = f"stage {number}", f"stage {number + 1}"
+        one, other = _actions(config), _actions(following)
+        if one != other:
+            raise RunFolderError(
+                f"{here} acts by {one} and {there} by {other}: write one control_mode at the top of the plan, for "
+                "tasks that drive the same joints"
+            )
+        for name in NETWORK:
+            one, other = (str(list(getattr(each.hyperparameters, name, ()))) for each in (config, following))
+            if one != other:
+                raise RunFolderError(
+                    f"{here} has {name}={one} and {there} has {name}={other}: write one {name} into the "
+                    "hyperparameters at the top of the plan"
+                )
+
+
+def _actions(config: TrainConfig) -> str:
+    """What the actions of a stage mean."""
+    from genesis_gym.tasks import find_task
+
+    task = find_task(find_spec(config.env).kwargs["task"])
+    mode = config.control_mode or task.control_mode
+    return f"{mode} and a gripper" if task.gripper_opening is None else mode
 
 
 def _keep_plan(plan: Plan, folder: Path) -> None:
