@@ -10,7 +10,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -31,6 +34,16 @@ SEED = 11
 ROWS = (1, 3, 64, 256)
 
 Rollout = list[np.ndarray]
+
+
+@contextmanager
+def environment(num_envs: int, task: str, **kwargs: Any) -> Iterator[BatchedEnv]:
+    """A scene that is closed again: so many of so many rows would fill the memory."""
+    env = BatchedEnv(task, num_envs=num_envs, max_episode_steps=EPISODE, **kwargs)
+    try:
+        yield env
+    finally:
+        env.close()
 
 
 def actions_in_contact(rows: int, numbers: int) -> np.ndarray:
@@ -101,19 +114,20 @@ def rows_of(rollout: Rollout, count: int) -> Rollout:
 
 
 @pytest.fixture(scope="module")
-def largest(make_core) -> dict[str, Rollout]:
+def largest() -> dict[str, Rollout]:
     """The rollout of 256 rows of each task, of which everything else must be the first rows."""
-    return {
-        task: rollout_of_core(make_core(256, task=task, max_episode_steps=EPISODE))
-        for task in ENVIRONMENTS.values()
-    }
+    rollouts = {}
+    for task in ENVIRONMENTS.values():
+        with environment(256, task) as env:
+            rollouts[task] = rollout_of_core(env)
+    return rollouts
 
 
 @pytest.mark.parametrize("num_envs", ROWS)
 @pytest.mark.parametrize("task", ENVIRONMENTS.values())
-def test_a_row_does_not_depend_on_the_number_of_rows(make_core, largest, task: str, num_envs: int) -> None:
-    env = make_core(num_envs, task=task, max_episode_steps=EPISODE)
-    assert digest(rollout_of_core(env)) == digest(rows_of(largest[task], num_envs))
+def test_a_row_does_not_depend_on_the_number_of_rows(largest, task: str, num_envs: int) -> None:
+    with environment(num_envs, task) as env:
+        assert digest(rollout_of_core(env)) == digest(rows_of(largest[task], num_envs))
     ends = np.stack(largest[task][3::3])
     assert ends.any(axis=0).all(), "every row has begun anew"
     assert len({digest([part[row] for part in largest[task]]) for row in range(256)}) == 256, "no two are alike"
@@ -139,24 +153,24 @@ def test_other_processes_compute_the_same_bits(largest) -> None:
     assert json.loads(there.stdout.splitlines()[-1]) == here
 
 
-def test_the_hand_touches_the_ground_and_the_cube(make_core) -> None:
+def test_the_hand_touches_the_ground_and_the_cube() -> None:
     """Else the tests above would not say that contact is reproduced."""
-    env = make_core(256, task="push", max_episode_steps=EPISODE)
-    env.reset(seed=SEED)
-    cube = env.task.cube_position
-    for action in actions_in_contact(256, env.action_dim)[: EPISODE - 1]:
-        env.step(torch.from_numpy(action))
-    moved = torch.linalg.vector_norm(env.task.cube_position - cube, dim=-1) > 0.01
-    touching = env.robot.entity.get_links_net_contact_force().norm(dim=-1).sum(-1) > 0
+    with environment(256, "push") as env:
+        env.reset(seed=SEED)
+        cube = env.task.cube_position
+        for action in actions_in_contact(256, env.action_dim)[: EPISODE - 1]:
+            env.step(torch.from_numpy(action))
+        moved = torch.linalg.vector_norm(env.task.cube_position - cube, dim=-1) > 0.01
+        touching = env.robot.entity.get_links_net_contact_force().norm(dim=-1).sum(-1) > 0
     assert touching.float().mean() > 0.9
     assert moved.sum() >= 5
 
 
 @pytest.mark.parametrize("task", ["reach", "push"])
-def test_a_camera_and_the_mark_that_it_sees_change_no_bit(make_core, task: str) -> None:
-    arguments = {"task": task, "max_episode_steps": EPISODE, "randomization": Randomization(payload=(0.0, 0.5))}
-    blind, seen = make_core(3, **arguments), make_core(3, camera_rows=(0,), **arguments)
-    truth = digest(rollout_of_core(blind))
-    seen.reset(seed=0)
-    seen.render()
-    assert digest(rollout_of_core(seen)) == truth
+def test_a_camera_and_the_mark_that_it_sees_change_no_bit(task: str) -> None:
+    arguments = {"task": task, "randomization": Randomization(payload=(0.0, 0.5))}
+    with environment(3, **arguments) as blind, environment(3, camera_rows=(0,), **arguments) as seen:
+        truth = digest(rollout_of_core(blind))
+        seen.reset(seed=0)
+        seen.render()
+        assert digest(rollout_of_core(seen)) == truth
