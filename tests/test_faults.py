@@ -42,7 +42,7 @@ def poison(env: BatchedEnv, action: torch.Tensor, place: str, value: float, row:
     else:
         entity, dof = env.robot.entity, 2
     if place == "action":
-        action[row, 3] = value
+        action[row, 2] = value
     elif place == "force":
         entity.apply_links_external_wrench([[[value, 0.0, 0.0]]], links_idx_local=[5], envs_idx=[row])
     elif place.endswith("position"):
@@ -158,7 +158,7 @@ def test_a_fault_comes_back(core, tmp_path, monkeypatch, caplog, place: str, ste
     replay = replay_fault(fault)
     assert replay.reproduced and list(replay.causes) == [3]
     assert replay.undisturbed == (place == "action"), "a state that was changed from outside is told"
-    assert ("its action is not finite at 3" if place == "action" else "its solver failed") in replay.causes[3]
+    assert ("its action is not finite at 2" if place == "action" else "its solver failed") in replay.causes[3]
 
 
 def test_training_dumps_a_fault_that_the_command_replays(tmp_path, make_core, monkeypatch, caplog, capsys) -> None:
