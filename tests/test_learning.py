@@ -117,8 +117,8 @@ def test_every_preset_trains(tmp_path, algorithm: str, preset: str) -> None:
 def test_an_environment_may_have_its_own_default() -> None:
     """Cubes need a longer horizon than reach; what is not tuned for them has the default for all."""
     lift = make_config("Genesis/FrankaLiftCube-v0", "RSL_PPO")
-    assert (lift.num_envs, lift.hyperparameters.gamma) == (256, 0.97)
-    assert find_preset("my_tasks:Genesis/FrankaLiftCube-v0", "RSL_PPO", "default").num_envs == 256
+    assert (lift.timesteps, lift.hyperparameters.gamma) == (3_000_000, 0.97)
+    assert find_preset("my_tasks:Genesis/FrankaLiftCube-v0", "RSL_PPO", "default").timesteps == 3_000_000
     assert (
         make_config("Genesis/FrankaLiftCube-v0", "SAC").hyperparameters
         == make_config(algorithm="SAC").hyperparameters

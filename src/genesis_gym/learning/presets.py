@@ -352,7 +352,7 @@ def _for_things(timesteps: int) -> dict[str, Preset]:
             ),
         ),
         "RSL_PPO": Preset(
-            num_envs=256,
+            num_envs=128,
             timesteps=timesteps,
             hyperparameters=RslRlPPOHyperparameters(
                 learning_rate=1e-3,
@@ -374,9 +374,9 @@ def _for_things(timesteps: int) -> dict[str, Preset]:
 #: Environment → algorithm → its own `default`.
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaPush-v0": _for_things(3_000_000),
-    "Genesis/FrankaLiftCube-v0": _for_things(5_000_000),
-    "Genesis/FrankaPickAndPlace-v0": _for_things(8_000_000),
-    "Genesis/FrankaStackCube-v0": _for_things(15_000_000),
+    "Genesis/FrankaLiftCube-v0": _for_things(3_000_000),
+    "Genesis/FrankaPickAndPlace-v0": _for_things(5_000_000),
+    "Genesis/FrankaStackCube-v0": _for_things(10_000_000),
     "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
 }
 

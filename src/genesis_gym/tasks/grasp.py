@@ -15,7 +15,7 @@ from genesis_gym.tasks.task import Evaluation, Task
 #: Both fingers press on the cube, from opposite sides, with at least this: ManiSkill's `Panda.is_grasping`, N.
 HOLDING_FORCE = 0.5
 #: How near the cube's centre the fingers should be closing, metres, and what open ones count.
-NEAR = 0.02
+NEAR = 0.015
 OPEN_SHARE = 1.0 / 3.0
 #: How far aside of the cube's centre open fingers may be when they go down about it, metres.
 SPOUT = 0.01
@@ -27,7 +27,8 @@ class Grasp(Task):
 
     Reward terms, each what is still lacking, 0 to 1: `approach`, the square root of the metres from the tool to
     the cube, through a funnel above it, and `grasp`, one half for fingers closed about the cube (open ones count a
-    third) and one for the force with which they hold it.
+    third) and one for the force with which they hold it. What a task adds weighs less than these two: until there
+    is a grasp it is a constant, which a critic has to learn, and a chance to end all that by knocking the cube.
 
     Attributes:
         cube_size: Edge of the cube, metres.
@@ -120,7 +121,9 @@ class Grasp(Task):
         """Nearer and firmer are better."""
         loose = self.looseness()
         near = torch.exp(-((evaluation["distance_to_cube"] / NEAR) ** 2))
-        shape = OPEN_SHARE * loose + near * (1.0 - loose)  # closing pays where `near` is above the share
+        # The square root makes the first millimetre pay, which is all that a step closes; held for long, closing
+        # pays where `near` is above the share.
+        shape = OPEN_SHARE * loose + near * (1.0 - loose).sqrt()
         return {
             "approach": torch.linalg.vector_norm(through_funnel(self.to_cube, SPOUT), dim=-1).sqrt(),
             "grasp": 1.0 - 0.5 * (shape + self.firmness(evaluation)),

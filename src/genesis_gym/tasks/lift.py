@@ -19,14 +19,14 @@ class LiftCube(Grasp):
     Cube, height and success follow ManiSkill2's LiftCube (Gu et al., 2023), whose cube needs no grasp but an arm
     at rest. At difficulty d the cube has to be raised by a share d of the height.
 
-    Reward terms: `approach` and `grasp` of `Grasp`, `lift`, the share of the height that is lacking, `success`
-    (0 or 1) and `action`, the sum of the squared actions.
+    Reward terms: `approach` and `grasp` of `Grasp`, `lift`, what the square root of the share of the height lacks
+    to 1, `success` (0 or 1) and `action`, the sum of the squared actions.
 
     Attributes:
         height: How far to raise the cube, metres.
     """
 
-    reward_weights = {"approach": -0.4, "grasp": -0.4, "lift": -0.6, "success": 2.0, "action": 0.0}  # noqa: RUF012
+    reward_weights = {"approach": -0.4, "grasp": -0.4, "lift": -0.2, "success": 1.0, "action": 0.0}  # noqa: RUF012
 
     height: float = 0.2
 
@@ -52,9 +52,10 @@ class LiftCube(Grasp):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer, firmer and higher are better."""
+        share = (evaluation["rise"] / self._height.clamp(min=1e-6)).clamp(0.0, 1.0)
         return {
             **super().reward(evaluation, action),
-            "lift": 1.0 - (evaluation["rise"] / self._height.clamp(min=1e-6)).clamp(0.0, 1.0),
+            "lift": 1.0 - share.sqrt(),  # so that the first centimetre pays
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }

@@ -38,8 +38,8 @@ class PickAndPlace(Grasp, GoalTask):
     reward_weights = {  # noqa: RUF012
         "approach": -0.4,
         "grasp": -0.4,
-        "place": -0.6,
-        "success": 2.0,
+        "place": -0.2,
+        "success": 1.0,
         "action": 0.0,
         "progress": 0.0,
     }

@@ -20,7 +20,7 @@ STILL = 0.01
 STILL_TURN = 0.5
 
 #: How far aside of its place a held cube may be when it goes down, metres.
-SPOUT = 0.01
+SPOUT = 0.015
 #: The way to that place that counts as all of it, metres.
 FAR = 0.4
 
@@ -33,9 +33,10 @@ class StackCube(Grasp):
     half a diagonal and 5 mm aside, rests there, and is not held. At difficulty d the lower cube is a share d of
     the way, beyond the least distance, from the upper one's first place to its own.
 
-    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the share of the way to the place on top that is
-    left, all of it for a cube that is not held, and `release`, of fingers wide open with the cube on top; once it
-    is there the first three lack nothing. `success` is 0 or 1, `action` the sum of the squared actions.
+    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the square root of the share of the way to the place
+    on top that is left, all of it for a cube that is not held, and `release`, one half for a loose grasp of the
+    cube on top and one for open fingers; once it is there the first three lack nothing. `success` is 0 or 1,
+    `action` the sum of the squared actions.
 
     Attributes:
         separation: Least distance between the cubes' first places, metres.
@@ -45,9 +46,9 @@ class StackCube(Grasp):
     reward_weights = {  # noqa: RUF012
         "approach": -0.4,
         "grasp": -0.4,
-        "place": -0.6,
-        "release": -0.4,
-        "success": 2.0,
+        "place": -0.2,
+        "release": -0.2,
+        "success": 1.0,
         "action": 0.0,
     }
 
@@ -108,7 +109,7 @@ class StackCube(Grasp):
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
         way = torch.linalg.vector_norm(through_funnel(self.top - self.cube_position, SPOUT), dim=-1)
-        nearer = 1.0 - (way / FAR).clamp(max=1.0)
+        nearer = 1.0 - (way / FAR).clamp(max=1.0).sqrt()  # so that the last centimetres pay
         terms = {
             **super().reward(evaluation, action),
             "place": 1.0 - nearer * self.firmness(evaluation),
@@ -116,7 +117,7 @@ class StackCube(Grasp):
         on_top = evaluation["on_top"]
         return {
             **{name: (1.0 - on_top) * term for name, term in terms.items()},
-            "release": 1.0 - on_top * self.looseness(),
+            "release": 1.0 - on_top * 0.5 * (1.0 - self.firmness(evaluation) + self.looseness()),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }
