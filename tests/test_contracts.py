@@ -16,6 +16,7 @@ from genesis_gym import BatchedEnv, GenesisGymError, GenesisSb3VecEnv, GenesisVe
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.core import OBSERVATION_BOUND
 from genesis_gym.errors import ActionError, ArgumentError, ClosedError, NotResetError
+from genesis_gym.runtime import Simulation
 
 
 def rollout(env: BatchedEnv, actions: np.ndarray, seed: int = 0) -> torch.Tensor:
@@ -328,6 +329,19 @@ def test_close_is_idempotent_and_leaves_others_alive(core: BatchedEnv) -> None:
             method()
     core.reset(seed=0)
     core.step(torch.zeros(8, 7))
+
+
+@pytest.mark.parametrize("hook", ["build", "start", "observation"])
+def test_a_task_that_fails_leaves_no_scene_behind(monkeypatch, caplog, hook: str) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    closed: list[Simulation] = []
+    close = Simulation.close
+    monkeypatch.setattr(Simulation, "close", lambda scene: (closed.append(scene), close(scene))[0])
+    with pytest.raises(ZeroDivisionError):
+        BatchedEnv(type("Failing", (Reach,), {hook: fail})(), num_envs=2)
+    assert len(closed) == 1 and caplog.messages == []
 
 
 # 9. Wrong arguments

@@ -896,7 +896,9 @@ def test_training_stops_at_a_full_disk_with_its_checkpoint_whole(home, capsys, m
     }
     module, name = writers[file]
     write, resume = getattr(module, name), train_module.resume
-    monkeypatch.setattr(train_module, "resume", lambda *run: (resume(*run), callbacks.NOTHING_YET)[1])  # a new best
+    monkeypatch.setattr(
+        train_module, "resume", lambda *run: (resume(*run), callbacks.NOTHING_YET)[1]
+    )  # a new best
 
     def write_on_a_full_disk(*arguments: Any) -> None:
         with files_of_at_most(4_000):

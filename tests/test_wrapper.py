@@ -133,6 +133,15 @@ def test_rendering_shows_the_present_state(single) -> None:
     np.testing.assert_array_equal(single.render(), first)
 
 
+def test_a_restored_target_is_drawn_where_it_was(single) -> None:
+    single.reset(seed=0)
+    state, first = single.core.state(), single.render()
+    single.reset(seed=1)
+    assert not np.array_equal(single.render(), first)
+    single.core.restore(state)
+    np.testing.assert_array_equal(single.render(), first)
+
+
 def test_rendering_does_not_change_the_physics(single) -> None:
     """The arm in the air moves alike, to the last bit, with camera and marker or without."""
     actions = np.random.default_rng(0).uniform(-1, 1, (10, 7)).astype(np.float32)

@@ -161,6 +161,7 @@ class BatchedEnv:
         if self.task.begins_poised and spec.poised:
             spec = replace(spec, home=spec.poised)
         self._objective = Objective(self.task, sparse=reward == "sparse", goal=goal)
+        control_mode = control_mode or self.task.control_mode
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
         self.control_dt = SIM_DT * DECIMATION
@@ -178,20 +179,26 @@ class BatchedEnv:
             firm_contacts=self.task.firm_contacts,
         )
         self.device = self.simulation.device
+        try:
+            self._build(spec, scene_type, control_mode, varied)
+            self._measure(reward_weights or {}, observation_parts)
+        except BaseException:
+            self.simulation.close()
+            raise
+
+    def _build(self, spec: RobotSpec, scene_type: str, control_mode: str, varied: Randomization) -> None:
+        """Fill the scene, build it, and allocate what the rows need."""
         SCENES[scene_type](self.simulation)
         entity = spec.add_to(self.simulation)
         self.task.build(self.simulation)
         self.simulation.build()
         self.robot = Robot(spec, entity, self.simulation)
         self.simulation.set_initial_state()
-        self._controller = make_controller(
-            control_mode or self.task.control_mode,
-            self.robot,
-            self.control_dt,
-            with_gripper=drives_gripper,
-        )
+        drives_gripper = self.task.gripper_opening is None
+        self._controller = make_controller(control_mode, self.robot, self.control_dt, with_gripper=drives_gripper)
         self.task.start(self.robot, self.simulation)
 
+        rows = self.simulation.num_rows
         self.action_dim = self._controller.action_dim
         self._physics = (
             RandomizedPhysics(varied, self.robot, self.simulation, self.action_dim) if varied.active else None
@@ -207,20 +214,19 @@ class BatchedEnv:
         self._closed = False
 
         self._no_reward = torch.zeros(rows, device=self.device)
+        self._succeeded = torch.zeros_like(self._faulty)
+
+    def _measure(self, reward_weights: Mapping[str, float], observation_parts: Mapping[str, int] | None) -> None:
+        """Let the task speak once, for the names and sizes of what it says."""
+        rows = self.simulation.num_rows
         evaluation = self.task.evaluate()
         potentials = self._objective.potential(evaluation)
+        terms = self._objective.terms(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
+        self.reward_weights = check_weights(reward_weights, [*terms, *potentials], self._objective.reward_weights)
         own = {name: part.shape[-1] for name, part in self._objective.observation().items()}
-        try:
-            terms = self._objective.terms(evaluation, torch.zeros(rows, self.action_dim, device=self.device))
-            names = [*terms, *potentials]
-            self.reward_weights = check_weights(reward_weights or {}, names, self._objective.reward_weights)
-            self._parts = check_parts(observation_parts, own)
-        except ArgumentError:
-            self.simulation.close()
-            raise
+        self._parts = check_parts(observation_parts, own)
         self._shaped = any(self.reward_weights[name] for name in potentials)
         self._potential = potentials
-        self._succeeded = torch.zeros_like(self._faulty)
 
         sizes = {**self._parts, **{name: part.shape[-1] for name, part in self._objective.goals().items()}}
         ends = torch.tensor([0, *sizes.values()]).cumsum(0).tolist()
@@ -362,6 +368,8 @@ class BatchedEnv:
         if self.witness is not None:
             self.witness.before_step(self, chosen)
 
+        if self.simulation.viewed:
+            self.task.show()
         self._controller.apply(action if self._physics is None else self._physics.delay(action))
         for _ in range(DECIMATION):
             if self._physics is not None:
@@ -438,6 +446,7 @@ class BatchedEnv:
                 raise ArgumentError(f"row={row!r} is not allowed; the environment has num_envs={self.num_envs}")
         if not self._started:
             raise NotResetError("render() was called before reset(); call reset() first")
+        self.task.show()
         return self.simulation.render(rows)
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ class Simulation:
         device: Where its tensors live.
         dt: Physics step in seconds.
         visual: Whether anybody looks at this scene: a viewer or a camera.
+        viewed: Whether it is a viewer, which looks at every step.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Simulation:
         self.num_rows = num_rows
         self.dt = dt
         self.visual = show_viewer or bool(camera_rows)
-        self._show_viewer = show_viewer
+        self.viewed = show_viewer
         self._firm_contacts = firm_contacts
         self.scene = self._new_viewed_scene(varied_physics) if show_viewer else self._new_scene(varied_physics)
         self._camera_rows = list(camera_rows)
@@ -110,13 +111,13 @@ class Simulation:
         import genesis as gs
 
         try:
-            self.scene.step(update_visualizer=self._show_viewer)
+            self.scene.step(update_visualizer=self.viewed)
         except gs.GenesisException:
             faulty = self.faulty_rows()
             if not bool(faulty.any()):
                 raise
             self.reset(faulty)
-            self.scene.step(update_visualizer=self._show_viewer)
+            self.scene.step(update_visualizer=self.viewed)
             return faulty
         return self._no_rows
 
@@ -236,7 +237,8 @@ class Simulation:
 
     def close(self) -> None:
         """Destroy the scene; Genesis itself and other scenes live on."""
-        leaks.let_go(self.scene)
+        if self.scene.is_built:
+            leaks.let_go(self.scene)
         self.scene.destroy()
         leaks.return_freed_memory()
 
@@ -260,7 +262,7 @@ class Simulation:
             viewer_options=gs.options.ViewerOptions(
                 camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
             ),
-            show_viewer=self._show_viewer,
+            show_viewer=self.viewed,
         )
 
     def _add_camera(self) -> Any:

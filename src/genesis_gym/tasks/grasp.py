@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,18 @@ NEAR = 0.015
 OPEN_SHARE = 1.0 / 3.0
 #: How far aside of the cube's centre open fingers may be when they go down about it, metres.
 SPOUT = 0.01
+
+
+def lacking(share: torch.Tensor) -> torch.Tensor:
+    """What a share lacks to 1, steep at both ends: the first centimetre of a way pays, and the last.
+
+    Args:
+        share: Of a way; below 0 counts as 0, above 1 as 1.
+
+    Returns:
+        1 for none to 0 for all.
+    """
+    return (2.0 / math.pi) * torch.acos(share.clamp(0.0, 1.0).sqrt())
 
 
 @dataclass(kw_only=True, eq=False)

@@ -9,11 +9,8 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
-from genesis_gym.tasks.grasp import Grasp
+from genesis_gym.tasks.grasp import Grasp, lacking
 from genesis_gym.tasks.task import Evaluation, GoalTask
-
-#: The way to a target that counts as all of it, metres.
-FAR = 0.4
 
 
 @dataclass(kw_only=True, eq=False)
@@ -24,8 +21,8 @@ class PickAndPlace(Grasp, GoalTask):
     (Gallouédec et al., 2021), which like this asks for no grasp. At difficulty d the target lies a share d of the
     way from the cube to the drawn target.
 
-    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the share of the way to the target that is left, all
-    of it for a cube that is not held: so one that was only knocked costs nothing; `success` (0 or 1), `action`,
+    Reward terms: `approach` and `grasp` of `Grasp`, `place`, what is `lacking` of the way to the target, all of it
+    for a cube that is not held: so one that was only knocked costs nothing; `success` (0 or 1), `action`,
     the sum of the squared actions, and `progress`, metres that the cube has come closer in this step.
 
     Attributes:
@@ -50,14 +47,13 @@ class PickAndPlace(Grasp, GoalTask):
     on_ground: float = 0.3
 
     def build(self, simulation: Simulation) -> None:
-        """Add the cube and, where somebody looks, a target that nothing collides with."""
+        """Add the cube and, where somebody looks, a marker that nothing collides with."""
         super().build(simulation)
-        self._marker: Any = None
         if simulation.visual:
             import genesis as gs
 
             sphere = gs.morphs.Sphere(radius=self.tolerance, fixed=True, collision=False)
-            self._marker = simulation.scene.add_entity(
+            self._marker: Any = simulation.scene.add_entity(
                 sphere, material=gs.materials.Kinematic(), surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3))
             )
 
@@ -67,6 +63,7 @@ class PickAndPlace(Grasp, GoalTask):
         self._top = self._high + torch.tensor([0.0, 0.0, self.height], device=self.device)
         self._unit = torch.ones(1, device=self.device)
         self.target = torch.zeros(self.num_rows, 3, device=self.device)
+        self._first_distance = torch.ones(self.num_rows, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Draw a place for the cube and a target."""
@@ -76,8 +73,12 @@ class PickAndPlace(Grasp, GoalTask):
         drawn[:, 2] = torch.where(grounded, self.cube_size / 2, drawn[:, 2])
         target = torch.lerp(self.cube_position, drawn, self.difficulty[:, None])
         self.target = torch.where(rows[:, None], target, self.target)
-        if self._marker is not None:
-            self._marker.set_pos(self.target)
+        distance = self.distance(self.cube_position, self.target).clamp(min=self.tolerance)
+        self._first_distance = torch.where(rows, distance, self._first_distance)
+
+    def show(self) -> None:
+        """Bring the marker to the target."""
+        self._marker.set_pos(self.target)
 
     def observation(self) -> dict[str, torch.Tensor]:
         """As in `Grasp`, the target and the way from the cube to it, world frame, metres."""
@@ -98,10 +99,10 @@ class PickAndPlace(Grasp, GoalTask):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, and a held cube closer to its target."""
-        nearer = 1.0 - (evaluation["distance_to_target"] / FAR).clamp(max=1.0)
+        left = lacking(1.0 - evaluation["distance_to_target"] / self._first_distance)
         return {
             **super().reward(evaluation, action),
-            "place": 1.0 - nearer * self.firmness(evaluation),
+            "place": 1.0 - (1.0 - left) * self.firmness(evaluation),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }

@@ -64,10 +64,9 @@ class Push(GoalTask):
             material=gs.materials.Rigid(rho=self.cube_density),
             surface=gs.surfaces.Default(color=(0.9, 0.5, 0.1)),
         )
-        self._marker: Any = None
         if simulation.visual:
             disc = gs.morphs.Cylinder(radius=self.tolerance, height=0.002, fixed=True, collision=False)
-            self._marker = simulation.scene.add_entity(
+            self._marker: Any = simulation.scene.add_entity(
                 disc, material=gs.materials.Kinematic(), surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3))
             )
 
@@ -85,8 +84,10 @@ class Push(GoalTask):
         self._cube.set_pos(cube, envs_idx=rows)
         target = torch.lerp(cube, drawn, self.difficulty[:, None])
         self.target = torch.where(rows[:, None], target, self.target)
-        if self._marker is not None:
-            self._marker.set_pos(self.target * torch.tensor([1.0, 1.0, 0.0], device=self.device))
+
+    def show(self) -> None:
+        """Bring the marker to the ground below the target."""
+        self._marker.set_pos(self.target * torch.tensor([1.0, 1.0, 0.0], device=self.device))
 
     @property
     def cube_position(self) -> torch.Tensor:

@@ -38,13 +38,12 @@ class Reach(GoalTask):
     target_high: tuple[float, float, float] | None = None
 
     def build(self, simulation: Simulation) -> None:
-        """Show the target where somebody looks; nothing collides with it."""
-        self._marker: Any = None
+        """Add a marker where somebody looks; nothing collides with it."""
         if simulation.visual:
             import genesis as gs
 
             sphere = gs.morphs.Sphere(radius=self.tolerance, fixed=True, collision=False)
-            self._marker = simulation.scene.add_entity(
+            self._marker: Any = simulation.scene.add_entity(
                 sphere, material=gs.materials.Kinematic(), surface=gs.surfaces.Default(color=(0.1, 0.9, 0.3))
             )
 
@@ -64,8 +63,10 @@ class Reach(GoalTask):
         drawn = random.uniform("target", self._low, self._high)
         target = torch.lerp(self._easiest, drawn, self.difficulty[:, None])
         self.target = torch.where(rows[:, None], target, self.target)
-        if self._marker is not None:
-            self._marker.set_pos(self.target)
+
+    def show(self) -> None:
+        """Bring the marker to the target."""
+        self._marker.set_pos(self.target)
 
     def observation(self) -> dict[str, torch.Tensor]:
         """Joints, then the target and the way to it, both in metres in the world frame."""

@@ -85,8 +85,6 @@ class ReachObstacles(Reach):
         outwards = (away / distance * (CLEARANCE - distance).clamp(min=0.0)).sum(1)  # of one of the two at most
         moved = self.target + torch.nn.functional.pad(outwards, (0, 1))
         self.target = torch.where((rows & standing)[:, None], moved, self.target)
-        if self._marker is not None:
-            self._marker.set_pos(self.target)
 
     def observation(self) -> dict[str, torch.Tensor]:
         """As in `Reach`, and the middle of each pillar, world frame, metres."""

@@ -10,7 +10,7 @@ import torch
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
 from genesis_gym.tasks.funnel import through_funnel
-from genesis_gym.tasks.grasp import HOLDING_FORCE, Grasp
+from genesis_gym.tasks.grasp import HOLDING_FORCE, Grasp, lacking
 from genesis_gym.tasks.task import Evaluation
 
 #: ManiSkill's bounds of success: how far the upper cube may be off its place, beside half its diagonal along the
@@ -21,8 +21,6 @@ STILL_TURN = 0.5
 
 #: How far aside of its place a held cube may be when it goes down, metres.
 SPOUT = 0.015
-#: The way to that place that counts as all of it, metres.
-FAR = 0.4
 
 
 @dataclass(kw_only=True, eq=False)
@@ -33,10 +31,10 @@ class StackCube(Grasp):
     half a diagonal and 5 mm aside, rests there, and is not held. At difficulty d the lower cube is a share d of
     the way, beyond the least distance, from the upper one's first place to its own.
 
-    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the square root of the share of the way to the place
-    on top that is left, all of it for a cube that is not held, and `release`, one half for a loose grasp of the
-    cube on top and one for open fingers; once it is there the first three lack nothing. `success` is 0 or 1,
-    `action` the sum of the squared actions.
+    Reward terms: `approach` and `grasp` of `Grasp`, `place`, what is `lacking` of the way to the place on top, all
+    of it for a cube that is not held, and `release`, one half for a loose grasp of the cube on top and one for open
+    fingers; once it is there the first three lack nothing. `success` is 0 or 1, `action` the sum of the squared
+    actions.
 
     Attributes:
         separation: Least distance between the cubes' first places, metres.
@@ -64,6 +62,7 @@ class StackCube(Grasp):
         super().start(robot, simulation)
         self._above = torch.tensor([0.0, 0.0, self.cube_size], device=self.device)
         self._diagonal = self.cube_size / 2 * 2**0.5
+        self._first_way = torch.ones(self.num_rows, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Draw places for both cubes, apart from each other."""
@@ -75,6 +74,7 @@ class StackCube(Grasp):
         self._lower.set_pos(
             cube + way / distance * (self.separation + self.difficulty[:, None] * beyond), envs_idx=rows
         )
+        self._first_way = torch.where(rows, self._way(), self._first_way)
 
     @property
     def top(self) -> torch.Tensor:
@@ -108,11 +108,10 @@ class StackCube(Grasp):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
-        way = torch.linalg.vector_norm(through_funnel(self.top - self.cube_position, SPOUT), dim=-1)
-        nearer = 1.0 - (way / FAR).clamp(max=1.0).sqrt()  # so that the last centimetres pay
+        left = lacking(1.0 - self._way() / self._first_way)
         terms = {
             **super().reward(evaluation, action),
-            "place": 1.0 - nearer * self.firmness(evaluation),
+            "place": 1.0 - (1.0 - left) * self.firmness(evaluation),
         }
         on_top = evaluation["on_top"]
         return {
@@ -121,3 +120,7 @@ class StackCube(Grasp):
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }
+
+    def _way(self) -> torch.Tensor:
+        """The cube's way to the place on top, over the lower cube and down, metres `(num_rows,)`."""
+        return torch.linalg.vector_norm(through_funnel(self.top - self.cube_position, SPOUT), dim=-1)

@@ -87,6 +87,9 @@ class Task:
             "joint_velocity": self.robot.joint_velocity,
         }
 
+    def show(self) -> None:
+        """Bring what only onlookers see to its place; called before a picture is drawn."""
+
     def goal(self) -> torch.Tensor | None:
         """Where the goal of each row's episode is, for those who look on.
 
