@@ -371,8 +371,17 @@ def _for_things(timesteps: int) -> dict[str, Preset]:
     }
 
 
+def _of_reach(**timesteps: int) -> dict[str, Preset]:
+    """The presets of reach, with more steps."""
+    return {
+        algorithm: PRESETS[algorithm]["default"].model_copy(update={"timesteps": steps})
+        for algorithm, steps in timesteps.items()
+    }
+
+
 #: Environment → algorithm → its own `default`.
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
+    "Genesis/FrankaReachPose-v0": _of_reach(PPO=600_000, RSL_PPO=800_000),
     "Genesis/FrankaPush-v0": _for_things(3_000_000),
     "Genesis/FrankaLiftCube-v0": _for_things(3_000_000),
     "Genesis/FrankaPickAndPlace-v0": _for_things(5_000_000),

@@ -32,9 +32,9 @@ class StackCube(Grasp):
     the way, beyond the least distance, from the upper one's first place to its own.
 
     Reward terms: `approach` and `grasp` of `Grasp`, `place`, what is `lacking` of the way to the place on top, all
-    of it for a cube that is not held, and `release`, one half for a loose grasp of the cube on top and one for open
-    fingers; once it is there the first three lack nothing. `success` is 0 or 1, `action` the sum of the squared
-    actions.
+    of it for a cube that is not held, and `release`, one half for a loose grasp of the cube on top and one for
+    open fingers; once it is there the first three lack nothing. `success` is 0 or 1, `action` the sum of the
+    squared actions.
 
     Attributes:
         separation: Least distance between the cubes' first places, metres.
@@ -123,4 +123,6 @@ class StackCube(Grasp):
 
     def _way(self) -> torch.Tensor:
         """The cube's way to the place on top, over the lower cube and down, metres `(num_rows,)`."""
-        return torch.linalg.vector_norm(through_funnel(self.top - self.cube_position, SPOUT), dim=-1)
+        way = through_funnel(self.top - self.cube_position, SPOUT)
+        length: torch.Tensor = torch.linalg.vector_norm(way, dim=-1)
+        return length
