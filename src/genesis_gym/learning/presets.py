@@ -384,7 +384,7 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaReachPose-v0": _of_reach(PPO=600_000, RSL_PPO=800_000),
     "Genesis/FrankaPush-v0": _for_things(3_000_000),
     "Genesis/FrankaLiftCube-v0": _for_things(3_000_000),
-    "Genesis/FrankaPickAndPlace-v0": _for_things(5_000_000),
+    "Genesis/FrankaPickAndPlace-v0": _for_things(3_000_000),
     "Genesis/FrankaStackCube-v0": _for_things(10_000_000),
     "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
 }
