@@ -19,8 +19,11 @@ SLACK = 0.005
 STILL = 0.01
 STILL_TURN = 0.5
 
-#: How far aside of its place a held cube may be when it goes down, metres.
+#: How far aside of its place a held cube may be when it goes down, and how high above it before, metres; it goes down
+#: with this slope, metres per metre.
 SPOUT = 0.015
+CLEARANCE = 0.03
+SLOPE = 1.0
 
 
 @dataclass(kw_only=True, eq=False)
@@ -116,13 +119,13 @@ class StackCube(Grasp):
         on_top = evaluation["on_top"]
         return {
             **{name: (1.0 - on_top) * term for name, term in terms.items()},
-            "release": 1.0 - on_top * 0.5 * (1.0 - self.firmness(evaluation) + self.looseness()),
+            "release": 1.0 - on_top * 0.5 * (1.0 - self.firmness(evaluation) + self.looseness().sqrt()),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }
 
     def _way(self) -> torch.Tensor:
         """The cube's way to the place on top, over the lower cube and down, metres `(num_rows,)`."""
-        way = through_funnel(self.top - self.cube_position, SPOUT)
+        way = through_funnel(self.top - self.cube_position, SPOUT, slope=SLOPE, clearance=CLEARANCE)
         length: torch.Tensor = torch.linalg.vector_norm(way, dim=-1)
         return length
