@@ -19,8 +19,8 @@ SLACK = 0.005
 STILL = 0.01
 STILL_TURN = 0.5
 
-#: How far aside of its place a held cube may be when it goes down, and how high above it before, metres; it goes down
-#: with this slope, metres per metre.
+#: How far aside of its place a held cube may be when it goes down, and how high above it before, metres; and the
+#: slope in between.
 SPOUT = 0.015
 CLEARANCE = 0.03
 SLOPE = 1.0
