@@ -8,6 +8,7 @@ from genesis_gym.core.env import BatchedEnv
 from genesis_gym.errors import ArgumentError
 from genesis_gym.tasks.funnel import through_funnel
 from genesis_gym.tasks.grasp import SPOUT, Grasp
+from genesis_gym.tasks.stack import StackCube
 
 #: Share of the way that is made good with full speed in each control step, in actions per metre.
 GAIN = 12.0
@@ -46,9 +47,8 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
     gripped = near & (observation[:, layout["opening"]] < 0.5 * env.task.cube_size + 1e-3)
     carry = up.expand_as(cube) if goal is None else goal - cube
     grip = torch.where(near, -1.0, 1.0)
-    if "to_top" in layout:
-        to_top = observation[:, layout["to_top"]]
-        carry = through_funnel(to_top, SPOUT)
-        grip = torch.where(torch.linalg.vector_norm(to_top, dim=-1, keepdim=True) < ON_TOP, 1.0, grip)
+    if isinstance(env.task, StackCube):
+        grip = torch.where(torch.linalg.vector_norm(carry, dim=-1, keepdim=True) < ON_TOP, 1.0, grip)
+        carry = through_funnel(carry, SPOUT)
     way = torch.where(gripped, carry, through_funnel(to_cube, SPOUT))
     return torch.cat([(GAIN * way).clamp(-1.0, 1.0), grip], dim=-1)

@@ -24,6 +24,8 @@ STILL_TURN = 0.5
 SPOUT = 0.015
 CLEARANCE = 0.03
 SLOPE = 1.0
+#: The way to its place that counts as all of it, metres: farther than the cubes can be from each other.
+FAR = 0.5
 
 
 @dataclass(kw_only=True, eq=False)
@@ -65,7 +67,6 @@ class StackCube(Grasp):
         super().start(robot, simulation)
         self._above = torch.tensor([0.0, 0.0, self.cube_size], device=self.device)
         self._diagonal = self.cube_size / 2 * 2**0.5
-        self._first_way = torch.ones(self.num_rows, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Draw places for both cubes, apart from each other."""
@@ -77,7 +78,6 @@ class StackCube(Grasp):
         self._lower.set_pos(
             cube + way / distance * (self.separation + self.difficulty[:, None] * beyond), envs_idx=rows
         )
-        self._first_way = torch.where(rows, self._way(), self._first_way)
 
     @property
     def top(self) -> torch.Tensor:
@@ -90,9 +90,9 @@ class StackCube(Grasp):
         return self.top
 
     def observation(self) -> dict[str, torch.Tensor]:
-        """As in `Grasp`, the place on top of the lower cube and the way there, world frame, metres."""
+        """As in `PickAndPlace`, whose policies can go on from here: the target is the place on top."""
         parts, top = super().observation(), self.top
-        return {**parts, "top": top, "to_top": top - parts["cube_position"]}
+        return {**parts, "target": top, "to_target": top - parts["cube_position"]}
 
     def evaluate(self) -> Evaluation:
         """Success is a cube that lies on top, at rest and not held."""
@@ -111,7 +111,7 @@ class StackCube(Grasp):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
-        left = lacking(1.0 - self._way() / self._first_way)
+        left = lacking(1.0 - self._way() / FAR)
         terms = {
             **super().reward(evaluation, action),
             "place": 1.0 - (1.0 - left) * self.firmness(evaluation),
