@@ -33,6 +33,7 @@ from genesis_gym.learning.study import (
     fail_dead_trials,
     is_counted,
     make_tune_config,
+    one_line,
     open_study,
     run_trials,
     study_folder,
@@ -313,6 +314,11 @@ def test_a_mistake_is_one_line_and_leaves_nothing(capsys, monkeypatch, tmp_path,
 
 
 # Studies
+
+
+def test_an_error_is_cut_short_without_a_trailing_space() -> None:
+    """Wherever the cut falls: what a database says holds a path, which may have any length."""
+    assert one_line(RuntimeError("x" * 199 + " y\nz")) == "x" * 199
 
 
 def test_a_folder_that_is_no_study_is_refused(tmp_path) -> None:

@@ -384,7 +384,7 @@ def one_line(error: BaseException) -> str:
         At most 200 characters.
     """
     text = str(getattr(error, "orig", None) or error) or type(error).__name__
-    return text.splitlines()[0][:200]
+    return text.splitlines()[0][:200].rstrip()
 
 
 class TrialFailedError(Exception):
