@@ -238,19 +238,24 @@ def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) ->
 
 
 def test_link_inertia_and_set_link_inertia(varied: BatchedEnv) -> None:
-    """Masses and inertias are set in each row by itself, and setting a mass leaves the inertia alone."""
+    """Both are set in each row by itself, in some rows only, and setting a mass leaves the inertia alone."""
     entity = varied.robot.entity
+    every = torch.ones(ROWS, dtype=torch.bool)
+    some = torch.arange(ROWS) % 2 == 1
     links = genesis_api.moving_links(entity)
     before = entity.get_links_mass(links), entity.get_links_inertia(links)
     masses, inertias = genesis_api.link_inertia(entity, links)
     assert masses.shape == (len(links),) and inertias.shape == (len(links), 3, 3)
     try:
         scale = torch.linspace(1.0, 2.0, ROWS)[:, None]
-        genesis_api.set_link_inertia(entity, scale * masses, scale[..., None, None] * inertias, links)
-        torch.testing.assert_close(entity.get_links_mass(links), scale * masses)
-        torch.testing.assert_close(entity.get_links_inertia(links), scale[..., None, None] * inertias)
+        scaled = scale * masses, scale[..., None, None] * inertias
+        for rows in (~every, some, every):
+            genesis_api.set_link_inertia(entity, *scaled, links, rows)
+            now = entity.get_links_mass(links), entity.get_links_inertia(links)
+            for value, wanted, old in zip(now, scaled, before, strict=True):
+                torch.testing.assert_close(value, torch.where(rows.view(-1, *[1] * (old.ndim - 1)), wanted, old))
     finally:
-        genesis_api.set_link_inertia(entity, *before, links)
+        genesis_api.set_link_inertia(entity, *before, links, every)
 
 
 def test_jacobian(env: BatchedEnv) -> None:

@@ -110,16 +110,38 @@ def test_at_zero_range_the_bits_are_those_without(make_core, term: str) -> None:
         assert torch.equal(a.observation, b.observation) and torch.equal(a.reward, b.reward)
 
 
-def test_applying_nominal_masses_and_gains_changes_no_bit(make_core) -> None:
-    """The machinery itself: ranges so narrow that every float32 factor is 1, against the same scene untouched."""
-    almost_one = (1.0, 1.0 + 1e-12)
-    terms = dict.fromkeys(("kp_scale", "kv_scale", "damping_scale", "mass_scale"), almost_one)
-    env = make_core(4, randomization=Randomization(**terms))
+@pytest.mark.parametrize("names", [("kp_scale", "kv_scale", "damping_scale"), ("mass_scale",)])
+def test_applying_nominal_physics_changes_nothing(make_core, names: tuple[str, ...]) -> None:
+    """The machinery itself: ranges so narrow that every float32 factor is 1, against the same scene untouched.
+
+    Gains and damping change no bit. After masses, Genesis computes the poses anew, by other code than that of a
+    step: on some processors the last bits differ then, here 5e-10 rad in the first step.
+    """
+    env = make_core(4, randomization=Randomization(**dict.fromkeys(names, (1.0, 1.0 + 1e-12))))
     set_values = joints_over(env, sweeps(4), [1, 2, 3, 4])
     physics, env._physics = env._physics, None
     untouched = joints_over(env, sweeps(4), [1, 2, 3, 4])
     env._physics = physics
-    assert torch.equal(set_values, untouched)
+    if names == ("mass_scale",):
+        torch.testing.assert_close(set_values, untouched, atol=1e-6, rtol=0)
+    else:
+        assert torch.equal(set_values, untouched)
+
+
+@pytest.mark.parametrize("term", RANGES)
+def test_a_reset_changes_no_bit_of_the_other_rows(make_core, term: str) -> None:
+    env = make_core(4, randomization=Randomization(**{term: RANGES[term]}))
+    some = torch.tensor([False, True, False, True])
+    histories = []
+    for resets in (False, True):
+        env.reset(seed=[1, 2, 3, 4])
+        history = []
+        for step, action in enumerate(sweeps(4)):
+            history.append(env.step(action).observation[~some])
+            if resets and step % 7 == 3:
+                env.reset(some)
+        histories.append(torch.stack(history))
+    assert torch.equal(*histories)
 
 
 def test_a_row_does_not_depend_on_the_number_of_rows(make_core) -> None:

@@ -177,20 +177,25 @@ class Robot:
         return genesis_api.link_inertia(self.entity, self._moving_links)
 
     def set_link_inertia(
-        self, masses: torch.Tensor, inertias: torch.Tensor, payload: torch.Tensor | None = None
+        self,
+        masses: torch.Tensor,
+        inertias: torch.Tensor,
+        rows: torch.Tensor,
+        payload: torch.Tensor | None = None,
     ) -> None:
-        """Set the moving links' masses and inertias, in a scene made with `varied_physics`.
+        """Set the moving links' masses and inertias in some rows, in a scene made with `varied_physics`.
 
         Args:
             masses: kg `(rows, links)`.
             inertias: kg·m² `(rows, links, 3, 3)`.
+            rows: bool mask `(rows,)`; the last bits of a row in the midst of an episode would change.
             payload: Point mass at the centre of mass of the end-effector's link, where it adds no inertia of
                 rotation, kg `(rows,)`.
         """
         if payload is not None:
             masses = masses.expand(-1, len(self._moving_links)).clone()
             masses[:, self._moving_links.index(self._end_effector.idx_local)] += payload
-        genesis_api.set_link_inertia(self.entity, masses, inertias, self._moving_links)
+        genesis_api.set_link_inertia(self.entity, masses, inertias, self._moving_links, rows)
 
     def push_end_effector(self, force: torch.Tensor) -> None:
         """Push the end-effector's link at its centre of mass during the next physics step.

@@ -231,10 +231,24 @@ def link_inertia(entity: Any, links: Sequence[int]) -> tuple[torch.Tensor, torch
     return (masses[0], inertias[0]) if masses.ndim == 2 else (masses, inertias)
 
 
-def set_link_inertia(entity: Any, masses: torch.Tensor, inertias: torch.Tensor, links: Sequence[int]) -> None:
-    """Set both for every row, in this order; the scene must be `per_row`. It was `set_mass_shift`."""
-    entity.set_links_inertia(inertias, links)
-    entity.set_links_mass(masses, links)
+def set_link_inertia(
+    entity: Any, masses: torch.Tensor, inertias: torch.Tensor, links: Sequence[int], rows: torch.Tensor
+) -> None:
+    """Set both for some rows, in this order; the scene must be `per_row`. It was `set_mass_shift`.
+
+    Genesis then computes the poses of these rows anew, by code whose last bits may differ from those of a step.
+
+    Args:
+        entity: The entity.
+        masses: Of every row, kg `(rows, links)`.
+        inertias: Of every row, kg·m² `(rows, links, 3, 3)`.
+        links: The links.
+        rows: bool mask `(rows,)`.
+    """
+    indices = rows.nonzero()[:, 0]  # a mask would be taken for the rows that the values are of
+    if len(indices):
+        entity.set_links_inertia(inertias[indices], links, indices)
+        entity.set_links_mass(masses[indices], links, indices)
 
 
 def jacobian(entity: Any, link: Any, point: torch.Tensor) -> torch.Tensor:

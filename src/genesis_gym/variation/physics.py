@@ -50,7 +50,7 @@ class RandomizedPhysics:
         self._row_numbers = torch.arange(simulation.num_rows, device=simulation.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
-        """Draw the physics of some rows and set that of all.
+        """Draw the physics of some rows and set it.
 
         Args:
             rows: bool mask `(rows,)`.
@@ -60,7 +60,7 @@ class RandomizedPhysics:
             mask = rows if value.ndim == 1 else rows[:, None]
             self.values[name] = torch.where(mask, value, self.values.get(name, value))
         self._late_actions = torch.where(rows[:, None], 0.0, self._late_actions)
-        self._apply()
+        self._apply(rows)
 
     def state(self) -> dict[str, torch.Tensor]:
         """What a checkpoint keeps; what was set in the simulator is in the simulator's own state."""
@@ -155,7 +155,7 @@ class RandomizedPhysics:
         bounds = torch.tensor([low, high], device=self._simulation.device)
         return random.uniform(name, bounds[0].expand(count), bounds[1].expand(count))
 
-    def _apply(self) -> None:
+    def _apply(self, rows: torch.Tensor) -> None:
         values, robot = self.values, self._robot
         if "gravity" in values:
             self._simulation.set_gravity(values["gravity"])
@@ -167,7 +167,7 @@ class RandomizedPhysics:
             one = torch.ones(self._simulation.num_rows, 1, device=self._simulation.device)
             scale = values.get("mass_scale", one)
             inertias = scale[:, :, None, None] * self._inertias
-            robot.set_link_inertia(scale * self._masses, inertias, values.get("payload"))
+            robot.set_link_inertia(scale * self._masses, inertias, rows, values.get("payload"))
 
 
 def _horizontal(heading: torch.Tensor) -> torch.Tensor:
