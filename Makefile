@@ -32,7 +32,7 @@ test: install ## Run the checks and the tests
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow"
 
-test-slow: install ## Run the long learning tests
+test-slow: install ## Run what takes long: learning, and every task where a few are telling
 	$(BIN)/python -m pytest -m slow
 
 conformance: install ## Install clients that nobody here wrote (conformance/README.md) and run them

@@ -24,7 +24,7 @@ from genesis_gym.learning.config import TrainConfig, make_config, parse_config
 from genesis_gym.learning.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.policy import find_algorithm, load_policy, make_model
 from genesis_gym.learning.train import train
-from test_training import Interrupt, bits
+from test_training import Interrupt, bits, with_slow_td3
 
 ROWS = 8
 LIMIT = 30
@@ -45,7 +45,7 @@ def env(make_core) -> BatchedEnv:
     return make_core(ROWS, goal=True, reward="sparse", max_episode_steps=LIMIT)
 
 
-@pytest.mark.parametrize("algorithm", SHORT)
+@pytest.mark.parametrize("algorithm", with_slow_td3(SHORT))
 def test_a_resumed_run_equals_one_that_went_through(tmp_path, env, monkeypatch, algorithm: str) -> None:
     """Byte for byte, the episodes of the replay buffer included; and its best policy acts as it did."""
     monkeypatch.setattr(callbacks, "CHECKPOINT_SECONDS", 0.0)

@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import signal
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +39,13 @@ SHORT = {
     "TD3": {"learning_starts": 64, "batch_size": 32, "buffer_size": 2_000},
     "RSL_PPO": {"num_steps_per_env": 16, "num_mini_batches": 2, "num_learning_epochs": 2},
 }
+
+
+def with_slow_td3(algorithms: Iterable[str]) -> list[Any]:
+    """Parameters, of which TD3, whose loop is SAC's, is left to `make test-slow`."""
+    return [pytest.param(name, marks=pytest.mark.slow if name == "TD3" else ()) for name in algorithms]
+
+
 QUICK = Curriculum(initial=0.1, step=0.1, threshold=0.5, window=1)
 
 
@@ -230,7 +239,7 @@ class Interrupt(BaseCallback):
         return True
 
 
-@pytest.mark.parametrize("algorithm", SHORT)
+@pytest.mark.parametrize("algorithm", with_slow_td3(SHORT))
 def test_a_resumed_run_equals_one_that_went_through(tmp_path, make_core, monkeypatch, algorithm: str) -> None:
     """Byte for byte: policy, optimisers, normaliser, curriculum, generators, replay buffer and environment.
 
