@@ -18,8 +18,8 @@ class WithGripper:
 
     It is where the fingers go, at the speed of the real ones: -1 is closed, 1 is open. Their target is never
     farther ahead of them than makes the grasp force: so a closing gripper presses with that force on whatever is
-    in between, and opens at once. The fingers have one target, as the drive of the real ones couples them: what
-    they hold stays in the middle.
+    in between, and lets go of it within ten steps of 20 ms. The fingers have one target, as the drive of the real
+    ones couples them: what they hold stays in the middle.
 
     Attributes:
         action_dim: Numbers in one row's action: the arm's, and one.
