@@ -188,7 +188,7 @@ class Robot:
         Args:
             masses: kg `(rows, links)`.
             inertias: kg·m² `(rows, links, 3, 3)`.
-            rows: bool mask `(rows,)`; the last bits of a row in the midst of an episode would change.
+            rows: bool mask `(rows,)`: those that begin an episode, since it may change a row's last bits.
             payload: Point mass at the centre of mass of the end-effector's link, where it adds no inertia of
                 rotation, kg `(rows,)`.
         """
