@@ -23,7 +23,7 @@ DATASET = "tests/FrankaLiftCube/scripted-v0"
 
 @pytest.fixture
 def env(make_core) -> BatchedEnv:
-    return make_core(8, task="lift_cube", max_episode_steps=150)
+    return make_core(8, task="lift_cube", max_episode_steps=75)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ import tyro
 from genesis_gym.cli.main import OPTIONS, Command, main
 from genesis_gym.learning import pipeline, selfcheck, tune
 from genesis_gym.learning.config import TrainConfig, change_config
-from genesis_gym.registration import ENVIRONMENTS, LONGER_EPISODES
+from genesis_gym.registration import ENVIRONMENTS, OTHER_EPISODES
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,7 +72,7 @@ def shortened(monkeypatch, tmp_path) -> Iterator[None]:
     monkeypatch.setattr(PPO, "learn", short_learn)
     monkeypatch.setattr(pipeline, "VIDEO_EPISODES", 2)
     monkeypatch.setattr(selfcheck, "SECONDS", 0.2)
-    for env_id in ENVIRONMENTS.keys() - LONGER_EPISODES.keys():  # a grasp needs its time
+    for env_id in ENVIRONMENTS.keys() - OTHER_EPISODES.keys():  # a grasp needs its time
         monkeypatch.setattr(gymnasium.spec(env_id), "max_episode_steps", 12)
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)

@@ -292,7 +292,7 @@ def test_push_link(env: BatchedEnv) -> None:
 
 @pytest.fixture
 def lifting(make_core) -> BatchedEnv:
-    env: BatchedEnv = make_core(ROWS, task="lift_cube", max_episode_steps=150)
+    env: BatchedEnv = make_core(ROWS, task="lift_cube", max_episode_steps=75)
     env.reset(seed=0)
     return env
 

@@ -32,12 +32,13 @@ OTHER_ARMS = {
 #: Control steps in an episode. It stands here so that Gymnasium's `TimeLimit` and the batched clock share it.
 MAX_EPISODE_STEPS = 100
 
-#: Environments whose episodes are longer: the way around a cube takes 50 steps, closing the gripper on it 20.
-LONGER_EPISODES = {
+#: Environments whose episodes are longer, or whose actions last longer: the way around a cube takes a second,
+#: closing the gripper on it 0.4.
+OTHER_EPISODES = {
     "Genesis/FrankaPush-v0": 150,
-    "Genesis/FrankaLiftCube-v0": 150,
-    "Genesis/FrankaPickAndPlace-v0": 150,
-    "Genesis/FrankaStackCube-v0": 200,
+    "Genesis/FrankaLiftCube-v0": 75,
+    "Genesis/FrankaPickAndPlace-v0": 75,
+    "Genesis/FrankaStackCube-v0": 100,
     "Genesis/FrankaOpenDrawer-v0": 150,
 }
 
@@ -51,7 +52,7 @@ def register_environments() -> None:
                 id=env_id,
                 entry_point="genesis_gym.adapters.single:make_single",
                 vector_entry_point="genesis_gym.adapters.vector:GenesisVectorEnv",
-                max_episode_steps=LONGER_EPISODES.get(env_id, MAX_EPISODE_STEPS),
+                max_episode_steps=OTHER_EPISODES.get(env_id, MAX_EPISODE_STEPS),
                 kwargs={"task": task, "robot_type": robot},
             )
 

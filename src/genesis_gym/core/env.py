@@ -44,7 +44,8 @@ if TYPE_CHECKING:
 #: Every observation lies in [-OBSERVATION_BOUND, OBSERVATION_BOUND], in its own units; what exceeds is clipped.
 OBSERVATION_BOUND = 20.0
 
-#: Seconds of one physics step, and physics steps in one control step (50 Hz control).
+#: Seconds of one physics step, and physics steps between two commands of a controller (50 Hz). An action lasts for
+#: `Task.action_repeat` commands.
 SIM_DT = 0.01
 DECIMATION = 2
 
@@ -153,6 +154,7 @@ class BatchedEnv:
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
+        check_positive_int("action_repeat", self.task.action_repeat)
         drives_gripper = self.task.gripper_opening is None
         if (self.task.needs_gripper or drives_gripper) and not spec.gripper_joints:
             raise ArgumentError(
@@ -164,7 +166,7 @@ class BatchedEnv:
         control_mode = control_mode or self.task.control_mode
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
-        self.control_dt = SIM_DT * DECIMATION
+        self.control_dt = SIM_DT * DECIMATION * self.task.action_repeat
 
         # Genesis solves a scene of a single row by other code, whose results differ in the last bits. A second
         # row costs 5 % and makes a single environment equal a row of any batch, bit for bit.
@@ -195,7 +197,9 @@ class BatchedEnv:
         self.robot = Robot(spec, entity, self.simulation)
         self.simulation.set_initial_state()
         drives_gripper = self.task.gripper_opening is None
-        self._controller = make_controller(control_mode, self.robot, self.control_dt, with_gripper=drives_gripper)
+        self._controller = make_controller(
+            control_mode, self.robot, SIM_DT * DECIMATION, with_gripper=drives_gripper
+        )
         self.task.start(self.robot, self.simulation)
 
         rows = self.simulation.num_rows
@@ -370,14 +374,16 @@ class BatchedEnv:
 
         if self.simulation.viewed:
             self.task.show()
-        self._controller.apply(action if self._physics is None else self._physics.delay(action))
-        for _ in range(DECIMATION):
-            if self._physics is not None:
-                self._physics.before_physics_step()
-            faulty = faulty | self.simulation.step()
+        command = action if self._physics is None else self._physics.delay(action)
+        for _ in range(self.task.action_repeat):
+            self._controller.apply(command)
+            for _ in range(DECIMATION):
+                if self._physics is not None:
+                    self._physics.before_physics_step()
+                faulty = faulty | self.simulation.step()
+            self.robot.update()
         faulty = faulty | self.simulation.faulty_rows()
         self._clock = self._clock + 1
-        self.robot.update()
 
         evaluation = self.task.evaluate()
         reward_terms = self._reward_terms(evaluation, action)

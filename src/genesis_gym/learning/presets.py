@@ -329,11 +329,11 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 
 
-def _for_things(timesteps: int) -> dict[str, Preset]:
-    """Presets for tasks in which something is moved, which differ in how long they take only.
+def _for_things(timesteps: int, *, gamma: float = 0.97) -> dict[str, Preset]:
+    """Presets for tasks in which something is moved: larger networks than reach, and more steps.
 
-    What comes after it is reached is far away where it is not yet: that needs a longer horizon than reach, larger
-    networks, and more steps.
+    Where each stage pays at once, as in a grasp, a short horizon is best: with a long one the luck of later stages
+    drowns what a single action is worth.
     """
     return {
         "PPO": Preset(
@@ -344,7 +344,7 @@ def _for_things(timesteps: int) -> dict[str, Preset]:
                 n_steps=24,
                 batch_size=1536,
                 n_epochs=5,
-                gamma=0.97,
+                gamma=gamma,
                 net_arch=(128, 128),
                 log_std_init=-0.7,
                 normalize_observation=True,
@@ -360,7 +360,7 @@ def _for_things(timesteps: int) -> dict[str, Preset]:
                 num_steps_per_env=24,
                 num_learning_epochs=4,
                 num_mini_batches=4,
-                gamma=0.97,
+                gamma=gamma,
                 lam=0.9,
                 entropy_coef=0.002,
                 use_clipped_value_loss=False,
@@ -383,9 +383,9 @@ def _of_reach(**timesteps: int) -> dict[str, Preset]:
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaReachPose-v0": _of_reach(PPO=600_000, RSL_PPO=800_000),
     "Genesis/FrankaPush-v0": _for_things(3_000_000),
-    "Genesis/FrankaLiftCube-v0": _for_things(3_000_000),
-    "Genesis/FrankaPickAndPlace-v0": _for_things(3_000_000),
-    "Genesis/FrankaStackCube-v0": _for_things(10_000_000),
+    "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
+    "Genesis/FrankaPickAndPlace-v0": _for_things(1_500_000, gamma=0.9),
+    "Genesis/FrankaStackCube-v0": _for_things(10_000_000, gamma=0.9),
     "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
 }
 

@@ -53,6 +53,7 @@ class Grasp(Task):
 
     gripper_opening = None
     begins_poised = True
+    action_repeat = 2
     control_mode = "ee_delta_position"
 
     cube_size: float = 0.04
@@ -105,13 +106,17 @@ class Grasp(Task):
         return self.cube_position - self.robot.tool_position
 
     def observation(self) -> dict[str, torch.Tensor]:
-        """Joints, the gripper's opening, and the cube: place, way from the tool and velocity, world frame."""
+        """Joint positions, the gripper's opening and how firmly it holds, the cube's place and the way there.
+
+        No velocities: a policy that sees how its own noise has just moved the arm learns to take that back in the
+        next step, so that nothing is found out by it (docs/manipulation.md).
+        """
         return {
-            **super().observation(),
+            "joint_position": self.robot.joint_position,
             "opening": self.robot.opening,
+            "grip": self.firmness(self.robot.grip_force)[:, None],
             "cube_position": self.cube_position,
             "to_cube": self.to_cube,
-            "cube_velocity": self._cube.get_vel(),
         }
 
     def evaluate(self) -> Evaluation:
@@ -126,9 +131,9 @@ class Grasp(Task):
         touching = self.cube_size / 2
         return ((self.robot.opening[:, 0] - touching) / (self.robot.spec.gripper_open - touching)).clamp(0.0, 1.0)
 
-    def firmness(self, evaluation: Evaluation) -> torch.Tensor:
-        """How firmly the cube is held, `(num_rows,)`: 1 for the force with which the gripper closes."""
-        return (evaluation["grip_force"] / self.robot.spec.gripper_force).clamp(max=1.0)
+    def firmness(self, grip_force: torch.Tensor) -> torch.Tensor:
+        """How firmly a cube is held, as a share of the force with which the gripper closes, at most 1."""
+        return (grip_force / self.robot.spec.gripper_force).clamp(max=1.0)
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better."""
@@ -139,5 +144,5 @@ class Grasp(Task):
         shape = OPEN_SHARE * loose + near * (1.0 - loose).sqrt()
         return {
             "approach": torch.linalg.vector_norm(through_funnel(self.to_cube, SPOUT), dim=-1).sqrt(),
-            "grasp": 1.0 - 0.5 * (shape + self.firmness(evaluation)),
+            "grasp": 1.0 - 0.5 * (shape + self.firmness(evaluation["grip_force"])),
         }

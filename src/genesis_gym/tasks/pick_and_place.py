@@ -102,7 +102,7 @@ class PickAndPlace(Grasp, GoalTask):
         left = lacking(1.0 - evaluation["distance_to_target"] / self._first_distance)
         return {
             **super().reward(evaluation, action),
-            "place": 1.0 - (1.0 - left) * self.firmness(evaluation),
+            "place": 1.0 - (1.0 - left) * self.firmness(evaluation["grip_force"]),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }

@@ -114,12 +114,13 @@ class StackCube(Grasp):
         left = lacking(1.0 - self._way() / FAR)
         terms = {
             **super().reward(evaluation, action),
-            "place": 1.0 - (1.0 - left) * self.firmness(evaluation),
+            "place": 1.0 - (1.0 - left) * self.firmness(evaluation["grip_force"]),
         }
         on_top = evaluation["on_top"]
         return {
             **{name: (1.0 - on_top) * term for name, term in terms.items()},
-            "release": 1.0 - on_top * 0.5 * (1.0 - self.firmness(evaluation) + self.looseness().sqrt()),
+            "release": 1.0
+            - on_top * 0.5 * (1.0 - self.firmness(evaluation["grip_force"]) + self.looseness().sqrt()),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }

@@ -30,6 +30,7 @@ class Task:
             the speed, even where nothing is touched.
         needs_gripper: Whether only a robot with a gripper can do it, beside tasks whose policy drives one.
         begins_poised: Whether episodes begin with the tool low above the workspace, instead of at home.
+        action_repeat: For how many commands of the controller, of 20 ms each, an action lasts; at least 1.
         control_mode: Name in `genesis_gym.controllers.CONTROLLERS` of what the task is best done with.
         robot: The robot, from `start` on.
         num_rows: Rows of the scene, from `start` on.
@@ -43,6 +44,7 @@ class Task:
     firm_contacts: ClassVar[bool] = True
     needs_gripper: ClassVar[bool] = False
     begins_poised: ClassVar[bool] = False
+    action_repeat: ClassVar[int] = 1
     control_mode: ClassVar[str] = "joint_delta"
     robot: Robot
     num_rows: int
