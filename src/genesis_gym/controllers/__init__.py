@@ -25,7 +25,7 @@ def make_controller(
     Args:
         control_mode: A name in `CONTROLLERS`.
         robot: The robot it drives.
-        control_dt: Seconds between two actions.
+        control_dt: Seconds between two commands.
         with_gripper: Let the last number of the action open and close the gripper, which the robot has.
 
     Returns:
