@@ -48,6 +48,7 @@ OBSERVATION_BOUND = 20.0
 #: `Task.action_repeat` commands.
 SIM_DT = 0.01
 DECIMATION = 2
+COMMAND_DT = SIM_DT * DECIMATION
 
 #: Buffers of the core that its future depends on.
 _BUFFERS = ("clock", "faulty", "fault_counts", "succeeded", "observation")
@@ -166,7 +167,7 @@ class BatchedEnv:
         control_mode = control_mode or self.task.control_mode
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
-        self.control_dt = SIM_DT * DECIMATION * self.task.action_repeat
+        self.control_dt = COMMAND_DT * self.task.action_repeat
 
         # Genesis solves a scene of a single row by other code, whose results differ in the last bits. A second
         # row costs 5 % and makes a single environment equal a row of any batch, bit for bit.
@@ -197,9 +198,7 @@ class BatchedEnv:
         self.robot = Robot(spec, entity, self.simulation)
         self.simulation.set_initial_state()
         drives_gripper = self.task.gripper_opening is None
-        self._controller = make_controller(
-            control_mode, self.robot, SIM_DT * DECIMATION, with_gripper=drives_gripper
-        )
+        self._controller = make_controller(control_mode, self.robot, COMMAND_DT, with_gripper=drives_gripper)
         self.task.start(self.robot, self.simulation)
 
         rows = self.simulation.num_rows
