@@ -35,7 +35,7 @@ MAX_EPISODE_STEPS = 100
 #: Environments whose episodes are longer, or whose actions last longer: the way around a cube takes a second,
 #: closing the gripper on it 0.4.
 OTHER_EPISODES = {
-    "Genesis/FrankaPush-v0": 150,
+    "Genesis/FrankaPush-v0": 75,
     "Genesis/FrankaLiftCube-v0": 75,
     "Genesis/FrankaPickAndPlace-v0": 75,
     "Genesis/FrankaStackCube-v0": 100,

@@ -329,7 +329,7 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 
 
-def _for_things(timesteps: int, *, gamma: float = 0.97) -> dict[str, Preset]:
+def _for_things(timesteps: int, *, gamma: float = 0.97, entropy_coef: float = 0.002) -> dict[str, Preset]:
     """Presets for tasks in which something is moved: larger networks than reach, and more steps.
 
     Where each stage pays at once, as in a grasp, a short horizon is best: with a long one the luck of later stages
@@ -337,12 +337,12 @@ def _for_things(timesteps: int, *, gamma: float = 0.97) -> dict[str, Preset]:
     """
     return {
         "PPO": Preset(
-            num_envs=256,
+            num_envs=128,
             timesteps=timesteps,
             hyperparameters=PPOHyperparameters(
                 learning_rate=1e-3,
                 n_steps=24,
-                batch_size=1536,
+                batch_size=768,
                 n_epochs=5,
                 gamma=gamma,
                 net_arch=(128, 128),
@@ -362,7 +362,7 @@ def _for_things(timesteps: int, *, gamma: float = 0.97) -> dict[str, Preset]:
                 num_mini_batches=4,
                 gamma=gamma,
                 lam=0.9,
-                entropy_coef=0.002,
+                entropy_coef=entropy_coef,
                 use_clipped_value_loss=False,
                 hidden_dims=(128, 128),
                 init_std=0.5,
@@ -382,10 +382,10 @@ def _of_reach(**timesteps: int) -> dict[str, Preset]:
 #: Environment → algorithm → its own `default`.
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaReachPose-v0": _of_reach(PPO=600_000, RSL_PPO=800_000),
-    "Genesis/FrankaPush-v0": _for_things(3_000_000),
+    "Genesis/FrankaPush-v0": _for_things(2_000_000, gamma=0.95),
     "Genesis/FrankaLiftCube-v0": _for_things(1_000_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
-    "Genesis/FrankaStackCube-v0": _for_things(10_000_000, gamma=0.9),
+    "Genesis/FrankaStackCube-v0": _for_things(5_000_000, gamma=0.9, entropy_coef=0.005),
     "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
 }
 

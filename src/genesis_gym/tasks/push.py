@@ -44,6 +44,7 @@ class Push(GoalTask):
     reward_weights = {"approach": -1.0, "place": -0.4, "success": 2.0, "action": 0.0, "progress": 0.0}  # noqa: RUF012
     gripper_opening = 0.0
     begins_poised = True
+    action_repeat = 2
     control_mode = "ee_delta_position"
     needs_gripper = True  # its closed fingers are what pushes
     goal_parts: ClassVar[tuple[str, ...]] = ("target", "to_target")
@@ -96,14 +97,13 @@ class Push(GoalTask):
         return position
 
     def observation(self) -> dict[str, torch.Tensor]:
-        """Joints, target, the way from cube to target, from tool to cube, and the cube's velocity, world frame."""
+        """Joint positions, target, the way there from the cube, the way to it from the tool; see `Grasp`."""
         cube = self.cube_position
         return {
-            **super().observation(),
+            "joint_position": self.robot.joint_position,
             "target": self.target,
             "to_target": self.target - cube,
             "to_cube": cube - self.robot.tool_position,
-            "cube_velocity": self._cube.get_vel(),
         }
 
     def achieved_goal(self) -> torch.Tensor:

@@ -24,8 +24,8 @@ STILL_TURN = 0.5
 SPOUT = 0.015
 CLEARANCE = 0.03
 SLOPE = 1.0
-#: The way to its place that counts as all of it, metres: farther than the cubes can be from each other.
-FAR = 0.5
+#: The way to its place that counts as all of it is longer than at first by this: taking hold moves a cube, metres.
+MOVED = 0.01
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,9 +37,9 @@ class StackCube(Grasp):
     the way, beyond the least distance, from the upper one's first place to its own.
 
     Reward terms: `approach` and `grasp` of `Grasp`, `place`, what is `lacking` of the way to the place on top, all
-    of it for a cube that is not held, and `release`, one half for a loose grasp of the cube on top and one for
-    open fingers; once it is there the first three lack nothing. `success` is 0 or 1, `action` the sum of the
-    squared actions.
+    of it for a cube that is not held or no nearer than at first, and `release`, one half for a loose grasp of the
+    cube on top and one for open fingers; once it is there the first three lack nothing. `success` is 0 or 1,
+    `action` the sum of the squared actions.
 
     Attributes:
         separation: Least distance between the cubes' first places, metres.
@@ -67,6 +67,7 @@ class StackCube(Grasp):
         super().start(robot, simulation)
         self._above = torch.tensor([0.0, 0.0, self.cube_size], device=self.device)
         self._diagonal = self.cube_size / 2 * 2**0.5
+        self._whole_way = torch.ones(self.num_rows, device=self.device)
 
     def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
         """Draw places for both cubes, apart from each other."""
@@ -78,6 +79,7 @@ class StackCube(Grasp):
         self._lower.set_pos(
             cube + way / distance * (self.separation + self.difficulty[:, None] * beyond), envs_idx=rows
         )
+        self._whole_way = torch.where(rows, self._way() + MOVED, self._whole_way)
 
     @property
     def top(self) -> torch.Tensor:
@@ -111,7 +113,7 @@ class StackCube(Grasp):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
-        left = lacking(1.0 - self._way() / FAR)
+        left = lacking(1.0 - self._way() / self._whole_way)
         terms = {
             **super().reward(evaluation, action),
             "place": 1.0 - (1.0 - left) * self.firmness(evaluation["grip_force"]),
