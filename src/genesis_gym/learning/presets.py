@@ -385,7 +385,7 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaPush-v0": _for_things(2_000_000, gamma=0.95),
     "Genesis/FrankaLiftCube-v0": _for_things(1_000_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
-    "Genesis/FrankaStackCube-v0": _for_things(5_000_000, gamma=0.9, entropy_coef=0.005),
+    "Genesis/FrankaStackCube-v0": _for_things(3_000_000, gamma=0.9, entropy_coef=0.005),
     "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
 }
 
