@@ -305,6 +305,24 @@ def test_a_cube_is_stacked_and_let_go(stack: BatchedEnv) -> None:
     assert (result.metrics["on_top"] == 1).all() and (result.metrics["distance_to_cube"] > 0.1).all()
 
 
+def test_the_way_to_the_stack_pays_from_its_first_centimetre(stack: BatchedEnv) -> None:
+    """And not beyond it: a cube that was knocked away has to come back first."""
+    stack.reset(seed=0)
+    task, first, still = stack.task, stack.task.cube_position.clone(), torch.zeros(ROWS, 4)
+    aside = (task.top - first) * torch.tensor([1.0, 1.0, 0.0])
+    aside = 0.01 * aside / torch.linalg.vector_norm(aside, dim=-1, keepdim=True)
+
+    def place(position: torch.Tensor, grip_force: float) -> torch.Tensor:
+        task._cube.set_pos(position)
+        held = {**task.evaluate(), "grip_force": torch.full((ROWS,), grip_force)}
+        return task.reward(held, still)["place"]
+
+    assert (place(first - 2.0 * aside, 20.0) == 1.0).all()
+    assert (place(first + aside, 20.0) < place(first, 20.0) - 0.03).all()
+    assert (place(first, 20.0) < 1.0).all()
+    assert (place(first + aside, 0.0) == 1.0).all(), "only a held cube counts"
+
+
 def test_the_cubes_begin_apart(make_core) -> None:
     """And the nearer, the easier: at difficulty 0 by the least distance."""
     env = make_core(ROWS, task="stack_cube", max_episode_steps=100)

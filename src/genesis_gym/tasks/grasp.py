@@ -135,6 +135,19 @@ class Grasp(Task):
         """How firmly a cube is held, as a share of the force with which the gripper closes, at most 1."""
         return (grip_force / self.robot.spec.gripper_force).clamp(max=1.0)
 
+    def uncarried(self, way: torch.Tensor, whole: torch.Tensor, grip_force: torch.Tensor) -> torch.Tensor:
+        """What is `lacking` of a held cube's way: all of it for one that is not held, or that has come no nearer.
+
+        Args:
+            way: Still to go, metres `(num_rows,)`.
+            whole: What counts as all of it, metres `(num_rows,)`.
+            grip_force: N `(num_rows,)`.
+
+        Returns:
+            1 for all to 0 for none, `(num_rows,)`.
+        """
+        return 1.0 - (1.0 - lacking(1.0 - way / whole)) * self.firmness(grip_force)
+
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better."""
         loose = self.looseness()

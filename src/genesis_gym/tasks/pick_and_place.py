@@ -9,7 +9,7 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
-from genesis_gym.tasks.grasp import Grasp, lacking
+from genesis_gym.tasks.grasp import Grasp
 from genesis_gym.tasks.task import Evaluation, GoalTask
 
 
@@ -99,10 +99,11 @@ class PickAndPlace(Grasp, GoalTask):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, and a held cube closer to its target."""
-        left = lacking(1.0 - evaluation["distance_to_target"] / self._first_distance)
         return {
             **super().reward(evaluation, action),
-            "place": 1.0 - (1.0 - left) * self.firmness(evaluation["grip_force"]),
+            "place": self.uncarried(
+                evaluation["distance_to_target"], self._first_distance, evaluation["grip_force"]
+            ),
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }

@@ -97,7 +97,10 @@ class Push(GoalTask):
         return position
 
     def observation(self) -> dict[str, torch.Tensor]:
-        """Joint positions, target, the way there from the cube, the way to it from the tool; see `Grasp`."""
+        """Joint positions, target, way from cube to target and from tool to cube, world frame, metres.
+
+        No velocities, for the reason that `Grasp` gives.
+        """
         cube = self.cube_position
         return {
             "joint_position": self.robot.joint_position,

@@ -10,7 +10,7 @@ import torch
 from genesis_gym.robots import Robot
 from genesis_gym.runtime import RowRandom, Simulation
 from genesis_gym.tasks.funnel import through_funnel
-from genesis_gym.tasks.grasp import HOLDING_FORCE, Grasp, lacking
+from genesis_gym.tasks.grasp import HOLDING_FORCE, Grasp
 from genesis_gym.tasks.task import Evaluation
 
 #: ManiSkill's bounds of success: how far the upper cube may be off its place, beside half its diagonal along the
@@ -113,10 +113,9 @@ class StackCube(Grasp):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
-        left = lacking(1.0 - self._way() / self._whole_way)
         terms = {
             **super().reward(evaluation, action),
-            "place": 1.0 - (1.0 - left) * self.firmness(evaluation["grip_force"]),
+            "place": self.uncarried(self._way(), self._whole_way, evaluation["grip_force"]),
         }
         on_top = evaluation["on_top"]
         return {
