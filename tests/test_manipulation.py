@@ -48,7 +48,7 @@ def cube_in_hand(env: BatchedEnv) -> tuple[torch.Tensor, torch.Tensor]:
 # The gripper
 
 
-@pytest.mark.parametrize("control_mode", CONTROLLERS.keys() - {"joint_torque"})  # where the arm falls
+@pytest.mark.parametrize("control_mode", sorted(CONTROLLERS.keys() - {"joint_torque"}))  # where the arm falls
 def test_every_controller_of_the_arm_can_have_a_gripper(make_core, control_mode: str) -> None:
     """It goes where it is told at its speed, whatever drives the arm, and the arm does not notice."""
     env = make_core(2, task="lift_cube", control_mode=control_mode)
