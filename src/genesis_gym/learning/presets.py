@@ -383,10 +383,10 @@ def _of_reach(**timesteps: int) -> dict[str, Preset]:
 ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaReachPose-v0": _of_reach(PPO=600_000, RSL_PPO=800_000),
     "Genesis/FrankaPush-v0": _for_things(2_000_000, gamma=0.95),
-    "Genesis/FrankaLiftCube-v0": _for_things(1_000_000, gamma=0.9),
+    "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
     "Genesis/FrankaStackCube-v0": _for_things(3_000_000, gamma=0.9, entropy_coef=0.005),
-    "Genesis/FrankaOpenDrawer-v0": _for_things(2_000_000),
+    "Genesis/FrankaOpenDrawer-v0": _for_things(1_000_000),
 }
 
 
