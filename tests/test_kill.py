@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+from genesis_gym.learning.runs import remove_torn
+
 KILLS = int(os.environ.get("KILLS", "2"))
 
 #: Trains eight rows with a checkpoint before every rollout on a slow disk, so that many a kill falls into a write.
@@ -43,6 +45,25 @@ env.close()
 """
 
 
+#: Dies in the midst of a write, with a file beside the one that is written, as safetensors has.
+DIES = """
+import os
+import signal
+import sys
+from pathlib import Path
+from genesis_gym.learning.runs import write_whole
+
+
+def write(path):
+    path.write_text("half")
+    path.with_name(".tmp").write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+write_whole(Path(sys.argv[1]), write)
+"""
+
+
 def start(folder: Path, timesteps: int) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", PROGRAM, str(folder), str(timesteps)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -62,6 +83,16 @@ def wait_for_checkpoints(path: Path, count: int) -> None:
             seen, count = number, count - 1
 
 
+def test_what_a_killed_process_was_writing_is_removed(tmp_path) -> None:
+    path = tmp_path / "checkpoint.safetensors"
+    path.write_text("before")
+    process = subprocess.run([sys.executable, "-c", DIES, str(path)])
+    assert process.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    remove_torn(tmp_path)
+    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "before"
+
+
 def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
     timesteps = 1_000 * (KILLS + 1)
     through, killed = tmp_path / "through", tmp_path / "killed"
@@ -79,7 +110,7 @@ def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
         time.sleep(moments.uniform(0.0, 0.1))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run must not have ended before the kills did"
-        torn += bool(list(killed.glob(".*.partial.*")))
+        torn += bool(list(killed.glob(".*")))
         process.communicate()
     assert not (killed / "policy.safetensors").exists()
     process = start(killed, timesteps)

@@ -815,12 +815,12 @@ def test_a_stage_or_a_study_is_no_way_out(home, capsys) -> None:
             next(run_stages(plan, stages, pipeline.Console(quiet=True)))
 
 
-def test_the_name_of_a_temporary_file_cannot_be_known(tmp_path) -> None:
+def test_the_name_of_a_temporary_folder_cannot_be_known(tmp_path) -> None:
     """A link of that name would be written through."""
     names: list[str] = []
     for _ in range(2):
-        write_whole(tmp_path / "file.txt", lambda path: (names.append(path.name), path.write_text("")))
-    assert names[0] != names[1] and all(name.endswith(".partial.txt") for name in names)
+        write_whole(tmp_path / "file.txt", lambda path: (names.append(path.parent.name), path.write_text("")))
+    assert names[0] != names[1] and all(name.endswith(".partial") for name in names)
 
 
 def test_the_folder_itself_may_be_reached_by_a_link(home) -> None:

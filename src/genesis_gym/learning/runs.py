@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
+import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from safetensors import SafetensorError
@@ -36,6 +37,8 @@ EVALUATION_PICTURE_FILE = "evaluation.png"
 REPORT_FILE = "report.html"
 VIDEO_FILE = "policy.mp4"
 FAULTS_FOLDER = "faults"
+#: How the name of a folder ends in which a file is being written.
+PARTIAL = ".partial"
 
 
 def new_run_folder(out: Path | None, stem: str) -> Path:
@@ -62,27 +65,37 @@ def new_run_folder(out: Path | None, stem: str) -> Path:
 
 
 def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write a file whole or not at all: under another name first, flushed, then renamed.
+    """Write a file whole or not at all: in a folder beside it first, flushed, then moved into its place.
 
     Args:
         path: The file.
-        write: Called with the temporary path, which keeps the suffix of `path`.
+        write: Called with the temporary path, which has the name of `path`.
 
     Raises:
         WriteError: The disk is full, or the folder may not be written to; what was there is as it was.
     """
-    # A name that nobody can know before: a link of that name in a folder from a stranger would be written through.
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(8)}.partial{path.suffix}")
     try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        # A folder of its own takes what a library writes beside its file, as safetensors does, and has a name that
+        # nobody can know before: a link of that name in a folder from a stranger would be written through.
+        with TemporaryDirectory(prefix=f".{path.stem}.", suffix=PARTIAL, dir=path.parent) as folder:
+            temporary = Path(folder) / path.name
+            write(temporary)
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.replace(path)
     except (OSError, SafetensorError) as error:  # safetensors wraps the system's error into its own
         reason = getattr(error, "strerror", None) or str(error)
         raise WriteError(f"{path} cannot be written: {reason}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def remove_torn(folder: Path) -> None:
+    """Remove what a killed process was writing when it died.
+
+    Args:
+        folder: The run folder; no other process writes to it.
+    """
+    for torn in folder.glob(f".*{PARTIAL}"):
+        shutil.rmtree(torn, ignore_errors=True)
 
 
 def write_json(path: Path, data: Any) -> None:

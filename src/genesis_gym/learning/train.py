@@ -42,6 +42,7 @@ from genesis_gym.learning.runs import (
     CONFIG_FILE,
     FAULTS_FOLDER,
     POLICY_FILE,
+    remove_torn,
     write_json,
 )
 from genesis_gym.runtime.ranks import of_first_rank, rank
@@ -135,8 +136,7 @@ def train(
 
 def _begin_records(config: TrainConfig, vec_env: VecMonitor, folder: Path) -> None:
     """Write the config, and begin a file of episodes."""
-    for torn in folder.glob(".*.partial.*"):
-        torn.unlink()  # a killed process was writing it
+    remove_torn(folder)
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
     # One more file for each time that the run is resumed; SB3's `load_results` reads them all.
     episodes = folder / f"{len(list(folder.glob('*.monitor.csv')))}.monitor.csv"
