@@ -190,6 +190,7 @@ def test_curves_begin_when_every_row_had_a_whole_episode(full) -> None:
         make_config(algorithm="TD3", preset="guide", hyperparameters={"net_arch": [8, 8]}),
         make_config(algorithm="SAC", hyperparameters={"target_entropy": -3.5}),
         make_config(algorithm="SAC", preset="her", goal=True, reward="sparse", hyperparameters={"ent_coef": 0.2}),
+        make_config(control_mode="ee_delta_position", action_repeat=2),
         make_config(curriculum={}, stop_at_success=0.9, reward_weights={"progress": 5.0, "action": -1e-3}),
         make_config(
             curriculum={"initial": 0.2, "window": 3},

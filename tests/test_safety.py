@@ -283,6 +283,7 @@ CONFIGS = [
     changed("numbers", "rows", num_envs=10**9),
     changed("numbers", "steps", timesteps=10**18),
     changed("numbers", "seed", seed=10**30),
+    changed("numbers", "repeat", action_repeat=10**12),
     changed("numbers", "observation", observation_parts={"joint_position": 10**12}),
     changed("numbers", "observation of many parts", observation_parts={f"p{i}": 1 for i in range(5000)}),
     changed("numbers", "curriculum", curriculum={"window": 10**30}),

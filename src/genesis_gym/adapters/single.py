@@ -70,8 +70,8 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
             task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
             control_mode: A name in `genesis_gym.controllers.CONTROLLERS`; None for the task's.
             max_steps: Control steps after which an episode is truncated; None for never.
-            **kwargs: `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and `observation_parts` of
-                `BatchedEnv`.
+            **kwargs: `action_repeat`, `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and
+                `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.

@@ -71,8 +71,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             max_episode_steps: Control steps after which an episode is truncated; None for never.
             autoreset_mode: When a row that ended is reset, as Gymnasium defines it: `NEXT_STEP`, `SAME_STEP`
                 or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
-            **kwargs: `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and `observation_parts` of
-                `BatchedEnv`.
+            **kwargs: `action_repeat`, `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and
+                `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.

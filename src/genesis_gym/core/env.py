@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 OBSERVATION_BOUND = 20.0
 
 #: Seconds of one physics step, and physics steps between two commands of a controller (50 Hz). An action lasts for
-#: `Task.action_repeat` commands.
+#: `action_repeat` commands.
 SIM_DT = 0.01
 DECIMATION = 2
 COMMAND_DT = SIM_DT * DECIMATION
@@ -107,6 +107,7 @@ class BatchedEnv:
         robot: str | RobotSpec = "franka",
         scene_type: str = "empty",
         control_mode: str | None = None,
+        action_repeat: int | None = None,
         max_episode_steps: int | None = None,
         reward: str = "dense",
         reward_weights: Mapping[str, float] | None = None,
@@ -126,6 +127,8 @@ class BatchedEnv:
             robot: A name in `genesis_gym.robots.ROBOTS`, or a `RobotSpec`.
             scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
             control_mode: A name in `genesis_gym.controllers.CONTROLLERS`; None for the task's.
+            action_repeat: For how many commands of the controller, of 20 ms each, an action lasts; None for the
+                task's.
             max_episode_steps: Control steps after which an episode is truncated; None for never.
             reward: `"dense"`, what the task gives, or `"sparse"`, -1 until success and 0 then.
             reward_weights: Weights of reward terms that differ from the task's.
@@ -155,7 +158,8 @@ class BatchedEnv:
         varied = validate(Randomization, "randomization", randomization or {})
         self._curriculum = None if curriculum is None else validate(Curriculum, "curriculum", curriculum)
         self.task = find_task(task)
-        check_positive_int("action_repeat", self.task.action_repeat)
+        self._action_repeat = self.task.action_repeat if action_repeat is None else action_repeat
+        check_positive_int("action_repeat", self._action_repeat)
         drives_gripper = self.task.gripper_opening is None
         if (self.task.needs_gripper or drives_gripper) and not spec.gripper_joints:
             raise ArgumentError(
@@ -167,7 +171,7 @@ class BatchedEnv:
         control_mode = control_mode or self.task.control_mode
         self.num_envs = int(num_envs)
         self.max_episode_steps = max_episode_steps
-        self.control_dt = COMMAND_DT * self.task.action_repeat
+        self.control_dt = COMMAND_DT * self._action_repeat
 
         # Genesis solves a scene of a single row by other code, whose results differ in the last bits. A second
         # row costs 5 % and makes a single environment equal a row of any batch, bit for bit.
@@ -374,7 +378,7 @@ class BatchedEnv:
         if self.simulation.viewed:
             self.task.show()
         command = action if self._physics is None else self._physics.delay(action)
-        for _ in range(self.task.action_repeat):
+        for _ in range(self._action_repeat):
             self._controller.apply(command)
             for _ in range(DECIMATION):
                 if self._physics is not None:

@@ -32,6 +32,8 @@ MAX_ROWS = 2**17
 MAX_TIMESTEPS = 10**12
 MAX_ROLLOUT = 2**24
 MAX_OBSERVATION = 4096
+#: And on what takes time: an action of a second.
+MAX_REPEAT = 50
 
 #: An id as Gymnasium writes them, with or without the module that registers it.
 ENV_ID = r"^([\w.]+:)?([\w:-]+/)?[\w.-]+$"
@@ -74,6 +76,7 @@ class TrainConfig(BaseModel):
         timesteps: Environment steps over all rows.
         hyperparameters: The algorithm's.
         control_mode: What the actions mean, as `BatchedEnv` takes it; None for the task's.
+        action_repeat: For how many commands of 20 ms an action lasts; None for the task's.
         reward: `"dense"` or `"sparse"`, as `BatchedEnv` takes it.
         goal: Show the goal by itself, as `BatchedEnv` does; SAC, TQC and TD3 then learn with hindsight.
         reward_weights: Weights of reward terms that differ from the task's.
@@ -96,6 +99,7 @@ class TrainConfig(BaseModel):
     timesteps: Timesteps
     hyperparameters: AnyHyperparameters
     control_mode: str | None = Field(default=None, max_length=200)
+    action_repeat: int | None = Field(default=None, ge=1, le=MAX_REPEAT)
     reward: Literal["dense", "sparse"] = "dense"
     goal: bool = False
     reward_weights: dict[str, float] = {}
@@ -129,6 +133,7 @@ class TrainConfig(BaseModel):
         """Arguments of the environment for evaluation: full difficulty, all else as in training."""
         return {
             "control_mode": self.control_mode,
+            "action_repeat": self.action_repeat,
             "reward": self.reward,
             "goal": self.goal,
             "reward_weights": self.reward_weights,
@@ -173,7 +178,8 @@ def make_config(
             to stop at a threshold.
         stop_at_success: Success rate at which training ends.
         stop_at_reward: Mean return at which training ends.
-        **kwargs: `control_mode`, `reward`, `goal`, `reward_weights` and `observation_parts` of `TrainConfig`.
+        **kwargs: `control_mode`, `action_repeat`, `reward`, `goal`, `reward_weights` and `observation_parts` of
+            `TrainConfig`.
 
     Returns:
         The config.
