@@ -26,6 +26,8 @@ CLEARANCE = 0.03
 SLOPE = 1.0
 #: The way to its place that counts as all of it is longer than at first by this: taking hold moves a cube, metres.
 MOVED = 0.01
+#: How near its place the cube should be let go of, metres. Success allows for more, where it may tip over.
+NEAR = 0.02
 
 
 @dataclass(kw_only=True, eq=False)
@@ -37,9 +39,9 @@ class StackCube(Grasp):
     the way, beyond the least distance, from the upper one's first place to its own.
 
     Reward terms: `approach` and `grasp` of `Grasp`, `place`, what is `lacking` of the way to the place on top, all
-    of it for a cube that is not held or no nearer than at first, and `release`, one half for a loose grasp of the
-    cube on top and one for open fingers; once it is there the first three lack nothing. `success` is 0 or 1,
-    `action` the sum of the squared actions.
+    of it for a cube that is not held or no nearer than at first, and `release`, a quarter each for a cube near its
+    place and, there, for fingers told to open, a loose grasp and open fingers; there the first three lack nothing.
+    `success` is 0 or 1, `action` the sum of the squared actions.
 
     Attributes:
         separation: Least distance between the cubes' first places, metres.
@@ -50,8 +52,8 @@ class StackCube(Grasp):
         "approach": -0.4,
         "grasp": -0.4,
         "place": -0.2,
-        "release": -0.2,
-        "success": 1.0,
+        "release": -0.8,
+        "success": 5.0,
         "action": 0.0,
     }
 
@@ -113,15 +115,15 @@ class StackCube(Grasp):
 
     def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better, a held cube closer to its place, and open fingers once it is there."""
-        terms = {
-            **super().reward(evaluation, action),
-            "place": self.uncarried(self._way(), self._whole_way, evaluation["grip_force"]),
-        }
-        on_top = evaluation["on_top"]
+        way, grip_force = self._way(), evaluation["grip_force"]
+        terms = {**super().reward(evaluation, action), "place": self.uncarried(way, self._whole_way, grip_force)}
+        near = torch.exp(-((way / NEAR) ** 2))
+        # What the gripper is told pays, too: a grasp is as firm with -1 as with -0.5, where noise finds no slope.
+        told = (1.0 + action[:, -1].clamp(-1.0, 1.0)) / 2.0
+        loose = 1.0 - self.firmness(grip_force) + self.looseness().sqrt()
         return {
-            **{name: (1.0 - on_top) * term for name, term in terms.items()},
-            "release": 1.0
-            - on_top * 0.5 * (1.0 - self.firmness(evaluation["grip_force"]) + self.looseness().sqrt()),
+            **{name: (1.0 - near) * term for name, term in terms.items()},
+            "release": 1.0 - near * (1.0 + told + loose) / 4.0,
             "success": evaluation["success"],
             "action": action.square().sum(-1),
         }
