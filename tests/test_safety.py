@@ -36,7 +36,7 @@ from genesis_gym.learning.config import make_config
 from genesis_gym.learning.evaluate import evaluate_policy
 from genesis_gym.learning.faults import FaultDump
 from genesis_gym.learning.report import describe_run
-from genesis_gym.learning.runs import read_config, write_whole
+from genesis_gym.learning.runs import PARTIAL, read_config, write_whole
 from genesis_gym.learning.stages import parse_plan, read_plan, run_stages
 from genesis_gym.registration import find_spec
 
@@ -80,8 +80,10 @@ def hook(event: str, arguments: tuple[Any, ...]) -> None:
         return
     if event in ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen", "socket.bind"):
         seen.append((event, str(arguments)))
-    elif event == "open" and Path(str(arguments[0])).name in ("model.zip", "vec_normalize.pkl"):
-        seen.append((event, str(arguments[0])))
+    elif event == "open":
+        path = Path(str(arguments[0]))  # the archives that a training is writing are its own
+        if path.name in ("model.zip", "vec_normalize.pkl") and path.parent.suffix != PARTIAL:
+            seen.append((event, str(path)))
     elif event == "import" and arguments[0] in ("stranger", "antigravity"):
         seen.append((event, arguments[0]))
 
