@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from genesis_gym.learning.runs import remove_torn
 
 KILLS = int(os.environ.get("KILLS", "2"))
@@ -83,14 +85,16 @@ def wait_for_checkpoints(path: Path, count: int) -> None:
             seen, count = number, count - 1
 
 
-def test_what_a_killed_process_was_writing_is_removed(tmp_path) -> None:
-    path = tmp_path / "checkpoint.safetensors"
+@pytest.mark.parametrize("file", ["checkpoint.safetensors", "faults/fault-001.safetensors"])
+def test_what_a_killed_process_was_writing_is_removed(tmp_path, file: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
     path.write_text("before")
     process = subprocess.run([sys.executable, "-c", DIES, str(path)])
     assert process.returncode == -signal.SIGKILL
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(path.parent.iterdir())) == 2
     remove_torn(tmp_path)
-    assert list(tmp_path.iterdir()) == [path] and path.read_text() == "before"
+    assert list(path.parent.iterdir()) == [path] and path.read_text() == "before"
 
 
 def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:

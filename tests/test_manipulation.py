@@ -83,6 +83,8 @@ def test_a_repeated_action_is_the_same_action_again(make_core) -> None:
         assert torch.equal(result.reward, expected.reward)
     assert (thrice.episode_steps == 10).all()
 
+    lifting = make_core(ROWS, task="lift_cube", max_episode_steps=EPISODE)
+    assert lifting.control_dt == pytest.approx(2 * once.control_dt), "the task's own, where none is given"
     with pytest.raises(ArgumentError, match="action_repeat=0 is not allowed"):
         BatchedEnv("reach", num_envs=ROWS, action_repeat=0)
 

@@ -89,12 +89,12 @@ def write_whole(path: Path, write: Callable[[Path], Any]) -> None:
 
 
 def remove_torn(folder: Path) -> None:
-    """Remove what a killed process was writing when it died.
+    """Remove what a killed process was writing when it died, also in folders within; links are not followed.
 
     Args:
         folder: The run folder; no other process writes to it.
     """
-    for torn in folder.glob(f".*{PARTIAL}"):
+    for torn in list(folder.rglob(f".*{PARTIAL}")):
         shutil.rmtree(torn, ignore_errors=True)
 
 
