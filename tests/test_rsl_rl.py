@@ -214,6 +214,15 @@ def test_the_adapted_learning_rate_carries_over(tmp_path, core) -> None:
         carry_over(checkpoint, model, core)
 
 
+def test_a_fixed_learning_rate_is_the_new_runs_own(tmp_path, core) -> None:
+    train(short_config(schedule="fixed", learning_rate=1e-3), core, tmp_path)
+    config = short_config(schedule="fixed", learning_rate=2e-4)
+    model = make_model(config, VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
+    carry_over(read_checkpoint(tmp_path), model, core)
+    assert model.adaptive_learning_rate == 2e-4
+    assert {group["lr"] for group in model.policy.optimizer.param_groups} == {2e-4}
+
+
 def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:
     train(short_config(), core, tmp_path)
     model = make_model(make_config(num_envs=8), VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)

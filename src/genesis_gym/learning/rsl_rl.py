@@ -166,6 +166,8 @@ class RslRlPPO(OnPolicyAlgorithm):
     def adaptive_learning_rate(self, rate: float) -> None:
         if rate <= 0:
             raise ValueError(f"the learning rate is {rate}")
+        if self.runner.alg.schedule == "fixed":
+            return  # a stage may have another than the one before
         self.runner.alg.learning_rate = rate
         for group in self.runner.alg.optimizer.param_groups:
             group["lr"] = rate
