@@ -186,18 +186,33 @@ def test_the_model_shows_sb3_what_rsl_rl_does(tmp_path, core) -> None:
     assert not (tmp_path / "model.zip").exists(), "SB3's archive would hold what SB3 cannot read"
 
 
-def test_its_policy_is_the_runners(tmp_path, core) -> None:
+@pytest.mark.parametrize("distribution", ["gaussian", "beta"])
+def test_its_policy_is_the_runners(tmp_path, core, distribution: str) -> None:
     """Written, read, and acting as RSL-RL's own policy for inference does."""
-    act = train(short_config(), core, tmp_path)
+    config = short_config(distribution=distribution)
+    act = train(config, core, tmp_path)
     observation = core.reset(seed=5)[0]
-    read = load_policy(tmp_path, short_config(), core)
+    read = load_policy(tmp_path, config, core)
     assert torch.equal(read(observation), act(observation))
     rows = VecMonitor(genesis_gym.GenesisSb3VecEnv(core))
-    model = make_model(short_config(), rows, core.device)
+    model = make_model(config, rows, core.device)
     carry_over(read_checkpoint(tmp_path), model, core)
     own = model.runner.get_inference_policy()
     with torch.no_grad():
         assert torch.equal(own({"policy": observation}), act(observation))
+
+
+def test_a_beta_policy_knows_where_the_actions_end(core) -> None:
+    """A Gaussian's mean may lie where no noise about it changes what the environment does."""
+    observation = 20.0 * torch.randn(1_000, core.observation_dim)
+    beyond = {}
+    for distribution in ("gaussian", "beta"):
+        config = short_config(distribution=distribution, init_std=1.0)
+        model = make_model(config, VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
+        with torch.no_grad():
+            action = model.policy._predict(observation)
+        beyond[distribution] = (action.abs() > 1.0).float().mean().item()
+    assert beyond["gaussian"] > 0.1 and beyond["beta"] == 0.0
 
 
 def test_the_adapted_learning_rate_carries_over(tmp_path, core) -> None:

@@ -38,7 +38,10 @@ from genesis_gym.learning.runs import (
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "SAC": SAC, "TD3": TD3}
 
 #: Hyperparameters that are arguments of the policy, in SB3 and in RSL-RL.
-POLICY_ARGUMENTS = ("net_arch", "log_std_init", "hidden_dims", "activation", "init_std", "obs_normalization")
+POLICY_ARGUMENTS = (
+    *("net_arch", "log_std_init"),
+    *("hidden_dims", "activation", "distribution", "init_std", "obs_normalization"),
+)
 
 #: Observations `(num_envs, observation_dim)` → actions `(num_envs, action_dim)`.
 Act = Callable[[torch.Tensor], torch.Tensor]

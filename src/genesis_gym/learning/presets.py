@@ -126,7 +126,8 @@ class RslRlPPOHyperparameters(Hyperparameters):
     """Proximal Policy Optimisation, as `rsl_rl` names the arguments of its runner, its PPO and its networks.
 
     `schedule="adaptive"` raises and lowers the learning rate to keep the policy's change at each update near
-    `desired_kl`. `init_std` is the standard deviation of the first actions.
+    `desired_kl`. `init_std` is the standard deviation of the first actions where the `distribution` is Gaussian; a
+    Beta distribution, which ends where the actions end, begins nearly uniform.
     """
 
     learning_rate: PositiveFloat = 1e-3
@@ -144,6 +145,7 @@ class RslRlPPOHyperparameters(Hyperparameters):
     normalize_advantage_per_mini_batch: bool = False
     hidden_dims: Annotated[Layers, Field(min_length=1)] = (64, 64)
     activation: Literal["elu", "relu", "tanh"] = "elu"
+    distribution: Literal["gaussian", "beta"] = "gaussian"
     init_std: PositiveFloat = 1.0
     obs_normalization: bool = True
 

@@ -57,7 +57,7 @@ class RslRlPolicy(BasePolicy):
         sizes = {"actor": get_action_dim(action_space), "critic": 1}
         observation: Any = {OBSERVATION_GROUP: torch.zeros(1, get_flattened_obs_dim(observation_space))}
         self.actor, self.critic = (
-            MLPModel(observation, OBSERVATION_GROUPS, part, size, **_network_config(part, networks))
+            MLPModel(observation, OBSERVATION_GROUPS, part, size, **_network_config(part, **networks))
             for part, size in sizes.items()
         )
 
@@ -96,7 +96,7 @@ class RslRlPPO(OnPolicyAlgorithm):
             env: A `VecMonitor` around a `GenesisSb3VecEnv`: it resets the rows and keeps the episodes' statistics.
             seed: Of the policy and of row 0.
             device: Where the networks live.
-            policy_kwargs: `hidden_dims`, `activation`, `obs_normalization`, `init_std`.
+            policy_kwargs: `hidden_dims`, `activation`, `obs_normalization`, `distribution`, `init_std`.
             stats_window_size: Episodes over which success and return are averaged.
             num_steps_per_env: Steps of each row between two updates.
             **algorithm: Further arguments of `rsl_rl.algorithms.PPO`.
@@ -132,7 +132,7 @@ class RslRlPPO(OnPolicyAlgorithm):
             "obs_groups": dict(OBSERVATION_GROUPS),
             "algorithm": {"class_name": _PPO, **self._algorithm},
             **{
-                part: {"class_name": "MLPModel", **_network_config(part, self.policy_kwargs)}
+                part: {"class_name": "MLPModel", **_network_config(part, **self.policy_kwargs)}
                 for part in OBSERVATION_GROUPS
             },
         }
@@ -288,9 +288,10 @@ class _Rollout:
         model._last_episode_starts = done > 0
 
 
-def _network_config(part: str, networks: dict[str, Any]) -> dict[str, Any]:
+def _network_config(part: str, *, distribution: str, init_std: float, **network: Any) -> dict[str, Any]:
     """Arguments of RSL-RL's actor or critic."""
-    config = {name: value for name, value in networks.items() if name != "init_std"}
-    if part == "actor":
-        config["distribution_cfg"] = {"class_name": "GaussianDistribution", "init_std": networks["init_std"]}
-    return config
+    if part == "critic":
+        return network
+    if distribution == "beta":
+        return {**network, "distribution_cfg": {"class_name": "BetaDistribution"}}
+    return {**network, "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": init_std}}
