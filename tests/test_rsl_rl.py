@@ -215,6 +215,21 @@ def test_a_beta_policy_knows_where_the_actions_end(core) -> None:
     assert beyond["gaussian"] > 0.1 and beyond["beta"] == 0.0
 
 
+def test_a_beta_policy_finds_back_from_where_softplus_is_flat(core) -> None:
+    """Squareplus, and the exported policy is the same."""
+    rows = VecMonitor(genesis_gym.GenesisSb3VecEnv(core))
+    distribution = make_model(short_config(distribution="beta"), rows, core.device).policy.actor.distribution
+    raw = torch.tensor([-50.0, -10.0, 0.0, 10.0, 50.0]).repeat(2, 1).requires_grad_()
+    distribution.update(raw)
+    alpha = distribution.params[0]
+    torch.testing.assert_close(alpha, 1.0 + (raw[0] + (raw[0].square() + 4.0).sqrt()) / 2.0, rtol=1e-5, atol=1e-5)
+    alpha.sum().backward()
+    assert 3e-4 < raw.grad[0, 0] < 5e-4 and torch.nn.functional.softplus(raw[0, 0]) < 1e-20
+    exported = distribution.as_deterministic_output_module()
+    assert torch.equal(exported(raw), distribution.deterministic_output(raw))
+    assert torch.equal(exported(raw), distribution.mean)
+
+
 def test_the_adapted_learning_rate_carries_over(tmp_path, core) -> None:
     config = short_config(schedule="adaptive", desired_kl=9.0)
     train(config, core, tmp_path)

@@ -16,6 +16,7 @@ import torch
 from gymnasium.spaces import Space
 from rsl_rl.algorithms import PPO
 from rsl_rl.models import MLPModel
+from rsl_rl.modules.distribution import BetaDistribution
 from rsl_rl.runners import OnPolicyRunner
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
@@ -23,7 +24,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.preprocessing import get_action_dim, get_flattened_obs_dim
 from stable_baselines3.common.vec_env import VecEnv, VecMonitor
-from torch import distributed
+from torch import distributed, nn
 
 from genesis_gym.adapters.rsl_rl import OBSERVATION_GROUP, GenesisRslRlVecEnv
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv, info_dicts
@@ -217,6 +218,35 @@ class _PPO(PPO):
         self.storage.advantages = deviation / (variance.sqrt() + 1e-8)
 
 
+class _BeforeSoftplus(nn.Module):
+    """What softplus makes squareplus of: (x + sqrt(x² + 4)) / 2 (Barron, 2021)."""
+
+    def forward(self, number: torch.Tensor) -> torch.Tensor:
+        root = (number.square() + 4.0).sqrt()
+        # Below zero the sum cancels out; multiplied by its conjugate it does not.
+        square_plus = torch.where(number > 0.0, (number + root) / 2.0, 2.0 / (root - number.clamp(max=0.0)))
+        return square_plus + torch.log(-torch.expm1(-square_plus))
+
+
+class _Beta(BetaDistribution):
+    """RSL-RL's Beta distribution, but for the function that makes its two parameters positive.
+
+    RSL-RL's softplus is as good as flat below -10, where a parameter gets whose action has been low for long: what
+    a higher one is worth is not seen there any more. The slope of squareplus falls off as 1 / x² only.
+    """
+
+    _before_softplus = _BeforeSoftplus()
+
+    def update(self, mlp_output: torch.Tensor) -> None:
+        super().update(self._before_softplus(mlp_output))
+
+    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
+        return super().deterministic_output(self._before_softplus(mlp_output))
+
+    def as_deterministic_output_module(self) -> nn.Module:
+        return nn.Sequential(self._before_softplus, super().as_deterministic_output_module())
+
+
 def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     """The sum of all elements on all ranks, `()`."""
     total = tensor.sum()
@@ -293,5 +323,5 @@ def _network_config(part: str, *, distribution: str, init_std: float, **network:
     if part == "critic":
         return network
     if distribution == "beta":
-        return {**network, "distribution_cfg": {"class_name": "BetaDistribution"}}
+        return {**network, "distribution_cfg": {"class_name": _Beta}}
     return {**network, "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": init_std}}
