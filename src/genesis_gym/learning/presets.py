@@ -331,7 +331,13 @@ PRESETS: dict[str, dict[str, Preset]] = {
 }
 
 
-def _for_things(timesteps: int, *, gamma: float = 0.97, entropy_coef: float = 0.002) -> dict[str, Preset]:
+def _for_things(
+    timesteps: int,
+    *,
+    gamma: float = 0.97,
+    entropy_coef: float = 0.002,
+    distribution: Literal["gaussian", "beta"] = "gaussian",
+) -> dict[str, Preset]:
     """Presets for tasks in which something is moved: larger networks than reach, and more steps.
 
     Where each stage pays at once, as in a grasp, a short horizon is best: with a long one the luck of later stages
@@ -367,6 +373,7 @@ def _for_things(timesteps: int, *, gamma: float = 0.97, entropy_coef: float = 0.
                 entropy_coef=entropy_coef,
                 use_clipped_value_loss=False,
                 hidden_dims=(128, 128),
+                distribution=distribution,
                 init_std=0.5,
             ),
         ),
@@ -387,7 +394,7 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaPush-v0": _for_things(2_000_000, gamma=0.95),
     "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
-    "Genesis/FrankaStackCube-v0": _for_things(3_000_000, gamma=0.9, entropy_coef=0.005),
+    "Genesis/FrankaStackCube-v0": _for_things(3_000_000, gamma=0.9, entropy_coef=0.005, distribution="beta"),
     "Genesis/FrankaOpenDrawer-v0": _for_things(1_000_000),
 }
 
