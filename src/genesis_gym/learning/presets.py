@@ -341,7 +341,8 @@ def _for_things(
     """Presets for tasks in which something is moved: larger networks than reach, and more steps.
 
     Where each stage pays at once, as in a grasp, a short horizon is best: with a long one the luck of later stages
-    drowns what a single action is worth.
+    drowns what a single action is worth. Where much is to be learnt one after the other, actions from a Beta
+    distribution keep its noise where the action has an effect.
     """
     return {
         "PPO": Preset(
