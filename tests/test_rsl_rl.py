@@ -207,7 +207,7 @@ def test_a_beta_policy_knows_where_the_actions_end(core) -> None:
     observation = 20.0 * torch.randn(1_000, core.observation_dim)
     beyond = {}
     for distribution in ("gaussian", "beta"):
-        config = short_config(distribution=distribution, init_std=1.0)
+        config = short_config(distribution=distribution)
         model = make_model(config, VecMonitor(genesis_gym.GenesisSb3VecEnv(core)), core.device)
         with torch.no_grad():
             action = model.policy._predict(observation)

@@ -39,8 +39,13 @@ ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"PPO": PPO, "SAC": SAC, "TD3": TD3
 
 #: Hyperparameters that are arguments of the policy, in SB3 and in RSL-RL.
 POLICY_ARGUMENTS = (
-    *("net_arch", "log_std_init"),
-    *("hidden_dims", "activation", "distribution", "init_std", "obs_normalization"),
+    "net_arch",
+    "log_std_init",
+    "hidden_dims",
+    "activation",
+    "distribution",
+    "init_std",
+    "obs_normalization",
 )
 
 #: Observations `(num_envs, observation_dim)` → actions `(num_envs, action_dim)`.

@@ -222,9 +222,7 @@ class _BeforeSoftplus(nn.Module):
     """What softplus makes squareplus of: (x + sqrt(x² + 4)) / 2 (Barron, 2021)."""
 
     def forward(self, number: torch.Tensor) -> torch.Tensor:
-        root = (number.square() + 4.0).sqrt()
-        # Below zero the sum cancels out; multiplied by its conjugate it does not.
-        square_plus = torch.where(number > 0.0, (number + root) / 2.0, 2.0 / (root - number.clamp(max=0.0)))
+        square_plus = torch.asinh(number / 2.0).exp()  # the same, and the sum does not cancel out below zero
         return square_plus + torch.log(-torch.expm1(-square_plus))
 
 
