@@ -9,6 +9,7 @@ import pytest
 import torch
 from rsl_rl.env import VecEnv
 from rsl_rl.runners import OnPolicyRunner
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env import VecMonitor
 from tensordict import TensorDict
 
@@ -251,6 +252,24 @@ def test_a_fixed_learning_rate_is_the_new_runs_own(tmp_path, core) -> None:
     carry_over(read_checkpoint(tmp_path), model, core)
     assert model.adaptive_learning_rate == 2e-4
     assert {group["lr"] for group in model.policy.optimizer.param_groups} == {2e-4}
+
+
+def test_the_weight_of_the_entropy_goes_to_its_last_linearly(tmp_path, core) -> None:
+    """Each rollout is learned from with the weight of the step that it begins with."""
+    used: list[float] = []
+
+    class Weights(BaseCallback):
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            used.append(self.model.runner.alg.entropy_coef)
+
+    for name, steps, last in (("falls", 512, 0.002), ("stays", 256, None)):
+        (tmp_path / name).mkdir()
+        config = short_config(steps, entropy_coef=0.01, final_entropy_coef=last)
+        train(config, core, tmp_path / name, [Weights()])
+    assert used == pytest.approx([0.01, 0.008, 0.006, 0.004, 0.01, 0.01])
 
 
 def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:

@@ -37,7 +37,13 @@ SHORT = {
     "PPO": {"n_steps": 16, "batch_size": 64, "n_epochs": 2},
     "SAC": {"learning_starts": 64, "batch_size": 32, "buffer_size": 2_000},
     "TD3": {"learning_starts": 64, "batch_size": 32, "buffer_size": 2_000},
-    "RSL_PPO": {"num_steps_per_env": 16, "num_mini_batches": 2, "num_learning_epochs": 2},
+    "RSL_PPO": {
+        "num_steps_per_env": 16,
+        "num_mini_batches": 2,
+        "num_learning_epochs": 2,
+        "entropy_coef": 0.1,
+        "final_entropy_coef": 0.0,
+    },
 }
 
 

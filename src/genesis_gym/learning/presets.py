@@ -126,8 +126,9 @@ class RslRlPPOHyperparameters(Hyperparameters):
     """Proximal Policy Optimisation, as `rsl_rl` names the arguments of its runner, its PPO and its networks.
 
     `schedule="adaptive"` raises and lowers the learning rate to keep the policy's change at each update near
-    `desired_kl`. `init_std` is the standard deviation of the first actions where the `distribution` is Gaussian; a
-    Beta distribution, which ends where the actions end, begins nearly uniform.
+    `desired_kl`. `entropy_coef` goes to `final_entropy_coef` over the training, linearly in steps; None: it stays.
+    `init_std` is the standard deviation of the first actions where the `distribution` is Gaussian; a Beta
+    distribution, which ends where the actions end, begins nearly uniform.
     """
 
     learning_rate: PositiveFloat = 1e-3
@@ -137,6 +138,7 @@ class RslRlPPOHyperparameters(Hyperparameters):
     lam: float = Field(default=0.95, ge=0.0, le=1.0)
     clip_param: PositiveFloat = 0.2
     entropy_coef: float = Field(default=0.01, ge=0.0)
+    final_entropy_coef: float | None = Field(default=None, ge=0.0)
     value_loss_coef: float = Field(default=1.0, ge=0.0)
     use_clipped_value_loss: bool = True
     max_grad_norm: PositiveFloat = 1.0

@@ -88,6 +88,7 @@ class RslRlPPO(OnPolicyAlgorithm):
         policy_kwargs: dict[str, Any],
         stats_window_size: int,
         num_steps_per_env: int,
+        final_entropy_coef: float | None,
         **algorithm: Any,
     ) -> None:
         """Make the runner.
@@ -100,9 +101,12 @@ class RslRlPPO(OnPolicyAlgorithm):
             policy_kwargs: `hidden_dims`, `activation`, `obs_normalization`, `distribution`, `init_std`.
             stats_window_size: Episodes over which success and return are averaged.
             num_steps_per_env: Steps of each row between two updates.
+            final_entropy_coef: What `entropy_coef` goes to, linearly in steps, over the training; None: it stays.
             **algorithm: Further arguments of `rsl_rl.algorithms.PPO`.
         """
         self._algorithm = algorithm
+        begin = algorithm["entropy_coef"]
+        self._entropy_coefs = begin, begin if final_entropy_coef is None else final_entropy_coef
         super().__init__(
             policy,
             env,
@@ -181,6 +185,8 @@ class RslRlPPO(OnPolicyAlgorithm):
         Returns:
             Whether every callback wants to go on.
         """
+        begin, end = self._entropy_coefs
+        self.runner.alg.entropy_coef = begin + (end - begin) * self.num_timesteps / self._total_timesteps
         callback.on_rollout_start()
         self._rollout.begin(callback)
         self.runner.learn(1)
