@@ -66,12 +66,16 @@ class Sb3Hyperparameters(Hyperparameters):
 
 
 class PPOHyperparameters(Sb3Hyperparameters):
-    """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments."""
+    """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments.
+
+    `target_kl` ends an update early, where the policy has changed by half as much again (None: never).
+    """
 
     n_steps: Count = 2048
     n_epochs: Count = 10
     gae_lambda: float = Field(default=0.95, ge=0.0, le=1.0)
     clip_range: PositiveFloat = 0.2
+    target_kl: PositiveFloat | None = None
     ent_coef: float = Field(default=0.0, ge=0.0)
     vf_coef: float = Field(default=0.5, ge=0.0)
     log_std_init: float = 0.0
@@ -126,7 +130,7 @@ class RslRlPPOHyperparameters(Hyperparameters):
     """Proximal Policy Optimisation, as `rsl_rl` names the arguments of its runner, its PPO and its networks.
 
     `schedule="adaptive"` raises and lowers the learning rate to keep the policy's change at each update near
-    `desired_kl`. `entropy_coef` goes to `final_entropy_coef` over the training, linearly in steps; None: it stays.
+    `desired_kl`. `entropy_coef` falls to `final_entropy_coef` over the training, geometrically; None: it stays.
     `init_std` is the standard deviation of the first actions where the `distribution` is Gaussian; a Beta
     distribution, which ends where the actions end, begins nearly uniform.
     """
@@ -138,7 +142,7 @@ class RslRlPPOHyperparameters(Hyperparameters):
     lam: float = Field(default=0.95, ge=0.0, le=1.0)
     clip_param: PositiveFloat = 0.2
     entropy_coef: float = Field(default=0.01, ge=0.0)
-    final_entropy_coef: float | None = Field(default=None, ge=0.0)
+    final_entropy_coef: PositiveFloat | None = None
     value_loss_coef: float = Field(default=1.0, ge=0.0)
     use_clipped_value_loss: bool = True
     max_grad_norm: PositiveFloat = 1.0
@@ -338,6 +342,7 @@ def _for_things(
     *,
     gamma: float = 0.97,
     entropy_coef: float = 0.002,
+    final_entropy_coef: float | None = None,
     distribution: Literal["gaussian", "beta"] = "gaussian",
 ) -> dict[str, Preset]:
     """Presets for tasks in which something is moved: larger networks than reach, and more steps.
@@ -356,6 +361,7 @@ def _for_things(
                 batch_size=768,
                 n_epochs=5,
                 gamma=gamma,
+                target_kl=0.02,
                 net_arch=(128, 128),
                 log_std_init=-0.7,
                 normalize_observation=True,
@@ -374,6 +380,7 @@ def _for_things(
                 gamma=gamma,
                 lam=0.9,
                 entropy_coef=entropy_coef,
+                final_entropy_coef=final_entropy_coef,
                 use_clipped_value_loss=False,
                 hidden_dims=(128, 128),
                 distribution=distribution,
@@ -397,7 +404,9 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaPush-v0": _for_things(2_000_000, gamma=0.95),
     "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
-    "Genesis/FrankaStackCube-v0": _for_things(3_000_000, gamma=0.9, entropy_coef=0.005, distribution="beta"),
+    "Genesis/FrankaStackCube-v0": _for_things(
+        3_000_000, gamma=0.9, entropy_coef=0.008, final_entropy_coef=0.0003, distribution="beta"
+    ),
     "Genesis/FrankaOpenDrawer-v0": _for_things(1_000_000),
 }
 

@@ -101,12 +101,11 @@ class RslRlPPO(OnPolicyAlgorithm):
             policy_kwargs: `hidden_dims`, `activation`, `obs_normalization`, `distribution`, `init_std`.
             stats_window_size: Episodes over which success and return are averaged.
             num_steps_per_env: Steps of each row between two updates.
-            final_entropy_coef: What `entropy_coef` goes to, linearly in steps, over the training; None: it stays.
+            final_entropy_coef: What `entropy_coef` falls to, geometrically, over the training; None: it stays.
             **algorithm: Further arguments of `rsl_rl.algorithms.PPO`.
         """
         self._algorithm = algorithm
-        begin = algorithm["entropy_coef"]
-        self._entropy_coefs = begin, begin if final_entropy_coef is None else final_entropy_coef
+        self._final_entropy_coef = final_entropy_coef
         super().__init__(
             policy,
             env,
@@ -185,8 +184,10 @@ class RslRlPPO(OnPolicyAlgorithm):
         Returns:
             Whether every callback wants to go on.
         """
-        begin, end = self._entropy_coefs
-        self.runner.alg.entropy_coef = begin + (end - begin) * self.num_timesteps / self._total_timesteps
+        if self._final_entropy_coef is not None:
+            done = self.num_timesteps / self._total_timesteps
+            first, last = self._algorithm["entropy_coef"], self._final_entropy_coef
+            self.runner.alg.entropy_coef = first ** (1.0 - done) * last**done
         callback.on_rollout_start()
         self._rollout.begin(callback)
         self.runner.learn(1)
