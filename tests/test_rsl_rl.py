@@ -254,7 +254,7 @@ def test_a_fixed_learning_rate_is_the_new_runs_own(tmp_path, core) -> None:
     assert {group["lr"] for group in model.policy.optimizer.param_groups} == {2e-4}
 
 
-def test_the_weight_of_the_entropy_falls_geometrically(tmp_path, core) -> None:
+def test_the_second_half_has_its_own_weight_of_the_entropy(tmp_path, core) -> None:
     """Each rollout is learned from with the weight of the step that it begins with."""
     used: list[float] = []
 
@@ -265,11 +265,11 @@ def test_the_weight_of_the_entropy_falls_geometrically(tmp_path, core) -> None:
         def _on_rollout_start(self) -> None:
             used.append(self.model.runner.alg.entropy_coef)
 
-    for name, steps, last in (("falls", 512, 0.0001), ("stays", 256, None)):
+    for name, steps, last in (("falls", 512, 0.001), ("stays", 256, None)):
         (tmp_path / name).mkdir()
         config = short_config(steps, entropy_coef=0.01, final_entropy_coef=last)
         train(config, core, tmp_path / name, [Weights()])
-    assert used == pytest.approx([10**-2, 10**-2.5, 10**-3, 10**-3.5, 0.01, 0.01])
+    assert used == [0.01, 0.01, 0.001, 0.001, 0.01, 0.01]
 
 
 def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:

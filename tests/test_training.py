@@ -42,7 +42,7 @@ SHORT = {
         "num_mini_batches": 2,
         "num_learning_epochs": 2,
         "entropy_coef": 0.1,
-        "final_entropy_coef": 0.001,
+        "final_entropy_coef": 0.0,
     },
 }
 

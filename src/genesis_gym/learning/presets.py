@@ -130,7 +130,7 @@ class RslRlPPOHyperparameters(Hyperparameters):
     """Proximal Policy Optimisation, as `rsl_rl` names the arguments of its runner, its PPO and its networks.
 
     `schedule="adaptive"` raises and lowers the learning rate to keep the policy's change at each update near
-    `desired_kl`. `entropy_coef` falls to `final_entropy_coef` over the training, geometrically; None: it stays.
+    `desired_kl`. `final_entropy_coef` takes the place of `entropy_coef` in the second half of the training.
     `init_std` is the standard deviation of the first actions where the `distribution` is Gaussian; a Beta
     distribution, which ends where the actions end, begins nearly uniform.
     """
@@ -142,7 +142,7 @@ class RslRlPPOHyperparameters(Hyperparameters):
     lam: float = Field(default=0.95, ge=0.0, le=1.0)
     clip_param: PositiveFloat = 0.2
     entropy_coef: float = Field(default=0.01, ge=0.0)
-    final_entropy_coef: PositiveFloat | None = None
+    final_entropy_coef: float | None = Field(default=None, ge=0.0)
     value_loss_coef: float = Field(default=1.0, ge=0.0)
     use_clipped_value_loss: bool = True
     max_grad_norm: PositiveFloat = 1.0
@@ -405,7 +405,7 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
     "Genesis/FrankaStackCube-v0": _for_things(
-        3_000_000, gamma=0.9, entropy_coef=0.008, final_entropy_coef=0.0003, distribution="beta"
+        3_000_000, gamma=0.9, entropy_coef=0.005, final_entropy_coef=0.0005, distribution="beta"
     ),
     "Genesis/FrankaOpenDrawer-v0": _for_things(1_000_000),
 }

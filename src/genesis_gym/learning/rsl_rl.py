@@ -101,7 +101,7 @@ class RslRlPPO(OnPolicyAlgorithm):
             policy_kwargs: `hidden_dims`, `activation`, `obs_normalization`, `distribution`, `init_std`.
             stats_window_size: Episodes over which success and return are averaged.
             num_steps_per_env: Steps of each row between two updates.
-            final_entropy_coef: What `entropy_coef` falls to, geometrically, over the training; None: it stays.
+            final_entropy_coef: `entropy_coef` of the training's second half; None: it stays.
             **algorithm: Further arguments of `rsl_rl.algorithms.PPO`.
         """
         self._algorithm = algorithm
@@ -184,10 +184,8 @@ class RslRlPPO(OnPolicyAlgorithm):
         Returns:
             Whether every callback wants to go on.
         """
-        if self._final_entropy_coef is not None:
-            done = self.num_timesteps / self._total_timesteps
-            first, last = self._algorithm["entropy_coef"], self._final_entropy_coef
-            self.runner.alg.entropy_coef = first ** (1.0 - done) * last**done
+        if self._final_entropy_coef is not None and self.num_timesteps >= self._total_timesteps / 2:
+            self.runner.alg.entropy_coef = self._final_entropy_coef
         callback.on_rollout_start()
         self._rollout.begin(callback)
         self.runner.learn(1)
