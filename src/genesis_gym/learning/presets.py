@@ -68,7 +68,7 @@ class Sb3Hyperparameters(Hyperparameters):
 class PPOHyperparameters(Sb3Hyperparameters):
     """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments.
 
-    `target_kl` ends an update early, where the policy has changed by half as much again (None: never).
+    `target_kl` ends an update once the policy has changed by a KL divergence of 1.5 times as much; None: never.
     """
 
     n_steps: Count = 2048
