@@ -24,20 +24,18 @@ from genesis_gym.cli.main import main
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning import study as study_module
+from genesis_gym.learning import trials as trials_module
 from genesis_gym.learning import tune as tune_module
 from genesis_gym.learning.config import make_config, parse_config
 from genesis_gym.learning.evaluate import evaluate_policy
 from genesis_gym.learning.search_space import SPACES, Categorical, FloatRange, IntRange, parse_space, read_space
 from genesis_gym.learning.study import (
-    TrialFailedError,
-    fail_dead_trials,
-    is_counted,
     make_tune_config,
     one_line,
     open_study,
-    run_trials,
     study_folder,
 )
+from genesis_gym.learning.trials import TrialFailedError, fail_dead_trials, is_counted, run_trials
 from genesis_gym.learning.tune import tune
 from genesis_gym.learning.tune_plots import plot_study
 from genesis_gym.runtime import Simulation
@@ -421,7 +419,7 @@ def test_the_search_goes_on_as_if_it_had_not_been_interrupted(tmp_path) -> None:
 
 
 def test_a_trial_that_died_before_its_first_sign_of_life_does_not_block(study) -> None:
-    old = datetime.now() - timedelta(seconds=study_module.GRACE_SECONDS + 1)
+    old = datetime.now() - timedelta(seconds=trials_module.GRACE_SECONDS + 1)
     study.add_trial(create_trial(state=TrialState.RUNNING))
     assert study.trials[0].datetime_start is not None
     fail_dead_trials(study)
@@ -524,7 +522,8 @@ def test_a_study_survives_kill_9(tmp_path, space_file, capsys, monkeypatch) -> N
     before = trials_of(folder)
     assert [trial.state for trial in before] == [TrialState.COMPLETE, TrialState.RUNNING]
 
-    monkeypatch.setattr(study_module, "GRACE_SECONDS", 2)
+    for module in (study_module, trials_module):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 2)
     assert main(command) == 0
     after = trials_of(folder)
     assert after[0].value == before[0].value

@@ -40,15 +40,13 @@ from genesis_gym.learning.study import (
     FAILURE_ATTRIBUTE,
     OBJECTIVES,
     SEARCHED_ATTRIBUTE,
-    TrialFailedError,
     TuneConfig,
     check_trials,
-    is_counted,
     one_line,
     open_study,
-    run_trials,
 )
 from genesis_gym.learning.train import train
+from genesis_gym.learning.trials import TrialFailedError, is_counted, run_trials
 from genesis_gym.learning.tune_plots import plot_study
 
 #: Episode k of a trial's evaluation has seed TUNE_SEED + k: what is chosen on some episodes is judged on others,
