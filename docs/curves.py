@@ -6,6 +6,7 @@ python docs/curves.py docs/images/manipulation.png runs/lift-0 runs/lift-1 runs/
 from __future__ import annotations
 
 import csv
+import json
 import sys
 from itertools import groupby
 from pathlib import Path
@@ -14,16 +15,21 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
 from genesis_gym.learning.plots import Panel, Theme, save_picture
-from genesis_gym.learning.runs import read_config
+from genesis_gym.learning.runs import EVALUATION_FILE, read_config
 
 picture, *runs = map(Path, sys.argv[1:])
 
 
 def successes(run: Path) -> tuple[list[float], list[float]]:
-    """Environment steps, and success at the evaluation after each."""
+    """Environment steps, and success at the evaluation after each, that of the last policy included."""
     with (run / "progress.csv").open() as file:
-        rows = [row for row in csv.DictReader(file) if row.get("eval/success_rate")]
-    return [float(row["time/total_timesteps"]) for row in rows], [float(row["eval/success_rate"]) for row in rows]
+        rows = list(csv.DictReader(file))
+    points = {float(row["time/total_timesteps"]): row.get("eval/success_rate") for row in rows}
+    last = run / EVALUATION_FILE
+    if last.is_file():
+        points[max(points)] = str(json.loads(last.read_text())["success_rate"])
+    measured = {steps: float(rate) for steps, rate in points.items() if rate}
+    return list(measured), list(measured.values())
 
 
 def panel(env: str, runs: list[Path]) -> Panel:

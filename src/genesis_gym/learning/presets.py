@@ -405,7 +405,7 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
     "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
     "Genesis/FrankaStackCube-v0": _for_things(
-        3_000_000, gamma=0.9, entropy_coef=0.005, final_entropy_coef=0.0005, distribution="beta"
+        4_000_000, gamma=0.9, entropy_coef=0.005, final_entropy_coef=0.0005, distribution="beta"
     ),
     "Genesis/FrankaOpenDrawer-v0": _for_things(1_000_000),
 }
