@@ -24,12 +24,13 @@ def successes(run: Path) -> tuple[list[float], list[float]]:
     """Environment steps, and success at the evaluation after each, that of the last policy included."""
     with (run / "progress.csv").open() as file:
         rows = list(csv.DictReader(file))
-    points = {float(row["time/total_timesteps"]): row.get("eval/success_rate") for row in rows}
+    points = {
+        float(row["time/total_timesteps"]): float(rate) for row in rows if (rate := row.get("eval/success_rate"))
+    }
     last = run / EVALUATION_FILE
     if last.is_file():
-        points[max(points)] = str(json.loads(last.read_text())["success_rate"])
-    measured = {steps: float(rate) for steps, rate in points.items() if rate}
-    return list(measured), list(measured.values())
+        points[float(rows[-1]["time/total_timesteps"])] = json.loads(last.read_text())["success_rate"]
+    return list(points), list(points.values())
 
 
 def panel(env: str, runs: list[Path]) -> Panel:
