@@ -138,10 +138,11 @@ def test_set_gravity(env: BatchedEnv) -> None:
         genesis_api.set_gravity(env.simulation.scene, torch.tensor([0.0, 0.0, -9.81]).expand(ROWS, 3))
 
 
-def test_set_friction_ratio(make_core) -> None:
-    """A pushed cube slides on where there is little friction; the reset puts the friction back."""
+def test_set_friction_and_set_friction_ratio(make_core) -> None:
+    """A pushed cube slides on where there is little friction; the reset puts the ratio back, and it alone."""
     env = make_core(ROWS, task="push")
     cube, scene = env.task._cube, env.simulation.scene
+    genesis_api.set_friction(scene, 1.0)
 
     def slide(ratio: torch.Tensor | None) -> torch.Tensor:
         env.reset(seed=0)
@@ -158,6 +159,8 @@ def test_set_friction_ratio(make_core) -> None:
     slippery = slide(ratio)
     assert slippery[1] > 1.2 * nominal[1]
     assert torch.equal(slide(None), nominal), "back to 1 by the reset"
+    genesis_api.set_friction(scene, 0.1)
+    assert (slide(None) > 1.2 * nominal).all()
 
 
 def test_forward_kinematics(env: BatchedEnv) -> None:

@@ -100,6 +100,14 @@ class Robot:
         """
         self.entity.control_dofs_position(position.expand(-1, len(self._finger_links)), self._gripper_dofs)
 
+    def set_friction(self, coefficient: float) -> None:
+        """Set the friction coefficient of every link, in every row; two things in contact have the higher one.
+
+        Args:
+            coefficient: Coulomb's, 0.01 to 5. Genesis builds scenes with 1.
+        """
+        self.entity.set_friction(coefficient)
+
     def set_gripper_gains(self, stiffness: float, damping: float) -> None:
         """Set the gains of the fingers' PD controllers in every row.
 

@@ -120,6 +120,12 @@ def set_gravity(scene: Any, gravity: torch.Tensor) -> None:
     scene.sim.set_gravity(gravity)
 
 
+def set_friction(scene: Any, coefficient: float) -> None:
+    """Set the friction coefficient of every geometry, in every row; two in contact have the higher one."""
+    for entity in scene.rigid_solver.entities:
+        entity.set_friction(coefficient)
+
+
 def set_friction_ratio(scene: Any, ratio: torch.Tensor) -> None:
     """Scale the friction of every geometry of each row, `(rows,)`; `reset_rows` puts it back to 1."""
     solver = scene.rigid_solver

@@ -187,6 +187,14 @@ class Simulation:
         """
         genesis_api.set_gravity(self.scene, gravity)
 
+    def set_friction(self, coefficient: float) -> None:
+        """Set the friction coefficient of every geometry, in every row; two in contact have the higher one.
+
+        Args:
+            coefficient: Coulomb's, 0.01 to 5. Genesis builds scenes with 1.
+        """
+        genesis_api.set_friction(self.scene, coefficient)
+
     def set_friction_ratio(self, ratio: torch.Tensor) -> None:
         """Scale the friction coefficient of every geometry of each row; `reset` puts the ratio back to 1.
 

@@ -19,14 +19,18 @@ GAP = 0.03
 SPOUT = 0.01
 #: The way to a target that counts as all of it, metres.
 FAR = 0.3
+#: Coulomb's coefficient of the cube on the ground, and of the fingers on the cube. Those are panda-gym's, where
+#: the cube's 0.5 is multiplied by the table's 0.5 and the fingers' 1; a cube that slides there shows 0.25, too.
+FRICTION, FINGER_FRICTION = 0.25, 0.5
 
 
 @dataclass(kw_only=True, eq=False)
 class Push(GoalTask):
     """Push a cube with the closed gripper until its centre is within `tolerance` of a target on the ground.
 
-    Cube, tolerance and the size of both boxes are those of panda-gym's PandaPush (Gallouédec et al., 2021). At
-    difficulty d the target lies a share d of the way from the cube to the drawn target.
+    The cube's size, the tolerance, the size of both boxes and the friction are those of panda-gym's PandaPush
+    (Gallouédec et al., 2021). At difficulty d the target lies a share d of the way from the cube to the drawn
+    target.
 
     Reward terms: `approach`, the square root of the metres from the tool to where it pushes, through a funnel
     above the cube, `place`, the share of the way to the target that is left, `success` (0 or 1), `action`, the sum
@@ -73,8 +77,10 @@ class Push(GoalTask):
             )
 
     def start(self, robot: Robot, simulation: Simulation) -> None:
-        """Allocate the targets."""
+        """Set what slides on what, and allocate the targets."""
         super().start(robot, simulation)
+        simulation.set_friction(FRICTION)
+        robot.set_friction(FINGER_FRICTION)
         self._low = torch.tensor([*self.low, self.cube_size / 2], device=self.device)
         self._high = torch.tensor([*self.high, self.cube_size / 2], device=self.device)
         self.target = torch.zeros(self.num_rows, 3, device=self.device)
