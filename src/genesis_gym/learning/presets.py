@@ -403,7 +403,7 @@ ENV_PRESETS: dict[str, dict[str, Preset]] = {
     "Genesis/FrankaReachPose-v0": _of_reach(PPO=600_000, RSL_PPO=800_000),
     "Genesis/FrankaPush-v0": _for_things(2_000_000, gamma=0.95),
     "Genesis/FrankaLiftCube-v0": _for_things(750_000, gamma=0.9),
-    "Genesis/FrankaPickAndPlace-v0": _for_things(1_250_000, gamma=0.9),
+    "Genesis/FrankaPickAndPlace-v0": _for_things(2_000_000, gamma=0.9, distribution="beta"),
     "Genesis/FrankaStackCube-v0": _for_things(
         4_000_000, gamma=0.9, entropy_coef=0.005, final_entropy_coef=0.0005, distribution="beta"
     ),
