@@ -109,7 +109,7 @@ class Grasp(Task):
         """Joint positions, the gripper's opening and how firmly it holds, the cube's place and the way there.
 
         No velocities: a policy that sees how its own noise has just moved the arm learns to take that back in the
-        next step, so that nothing is found out by it (docs/manipulation.md).
+        next step, so that nothing is found out by it (docs/manipulation_experiments.md).
         """
         return {
             "joint_position": self.robot.joint_position,
