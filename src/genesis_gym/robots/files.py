@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
-from genesis_gym.errors import ArgumentError, shown
+from genesis_gym.errors import ArgumentError, safe_repr
 
 #: Kinds of joints that can be driven.
 DRIVEN = ("revolute", "continuous", "prismatic")
@@ -68,7 +68,7 @@ class RobotFile:
         chain: list[JointEntry] = []
         while above := [joint for joint in self.joints if joint.child == link]:
             if above[0] in chain:
-                raise ArgumentError(f"{self.path.name} is no tree: link {shown(link)} is above itself")
+                raise ArgumentError(f"{self.path.name} is no tree: link {safe_repr(link)} is above itself")
             chain.extend(reversed(above))
             link = above[0].parent
         return [joint for joint in reversed(chain) if joint.kind != "fixed"]
@@ -101,7 +101,7 @@ def check_has(where: str, what: str, wanted: Iterable[str], present: Iterable[st
         if name not in names:
             more = f" and {len(names) - 20} more" if len(names) > 20 else ""
             has = ", ".join(str(n)[:100] for n in names[:20])
-            raise ArgumentError(f"no {what} {shown(name)} in {where}; it has {has or 'none'}{more}")
+            raise ArgumentError(f"no {what} {safe_repr(name)} in {where}; it has {has or 'none'}{more}")
 
 
 def find_file(asset: str | Path) -> Path:
@@ -118,7 +118,7 @@ def find_file(asset: str | Path) -> Path:
     """
     path = Path(asset)
     if path.suffix not in (".urdf", ".xml"):
-        raise ArgumentError(f"robot file {shown(str(asset))} is not allowed; it must end in .urdf or .xml (MJCF)")
+        raise ArgumentError(f"robot file {safe_repr(str(asset))} is not allowed; it must end in .urdf or .xml (MJCF)")
     if path.is_file():
         return path.absolute()
     package = find_spec("genesis")
@@ -126,7 +126,7 @@ def find_file(asset: str | Path) -> Path:
         shipped = Path(package.origin).parent / "assets" / path
         if shipped.is_file():
             return shipped
-    raise ArgumentError(f"robot file {shown(str(asset))} does not exist, nor does Genesis ship it")
+    raise ArgumentError(f"robot file {safe_repr(str(asset))} does not exist, nor does Genesis ship it")
 
 
 def read_robot_file(path: Path) -> RobotFile:

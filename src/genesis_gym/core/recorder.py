@@ -1,4 +1,4 @@
-"""Somebody who sees every call of an environment."""
+"""Recorder protocol: hooks around reset and step."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ if TYPE_CHECKING:
     from genesis_gym.core.env import BatchedEnv
 
 
-class Witness(Protocol):
-    """Told by a `BatchedEnv` whose attribute `witness` it is; it must not change anything."""
+class Recorder(Protocol):
+    """Called by a `BatchedEnv` whose attribute `recorder` it is; it must not change anything."""
 
-    def before_reset(self, env: BatchedEnv, rows: torch.Tensor | None) -> None:
-        """Some rows are about to be reset, or all to be restored.
+    def before_reset(self, env: BatchedEnv, envs: torch.Tensor | None) -> None:
+        """Some environments are about to be reset, or all to be restored.
 
         Args:
             env: The environment.
-            rows: bool mask `(num_envs,)`; None for all, or when seeds are given.
+            envs: bool mask `(num_envs,)`; None for all, or when seeds are given.
         """
 
     def before_step(self, env: BatchedEnv, action: torch.Tensor) -> None:
@@ -34,5 +34,5 @@ class Witness(Protocol):
 
         Args:
             env: The environment.
-            faulty: Rows that became faulty in it, bool `(num_envs,)`.
+            faulty: Environments that became faulty in it, bool `(num_envs,)`.
         """
