@@ -192,7 +192,8 @@ def _check_tree(path: Path, links: list[str], parents: list[int], joints: list[J
     for joint in joints:
         if joint.kind == "floating" and parents[links.index(joint.parent)] >= 0:
             raise ArgumentError(
-                f"joint {quoted(joint.name)} of {path.name} is floating; Genesis lets only children of the root float"
+                f"joint {quoted(joint.name)} of {path.name} is floating; "
+                "Genesis lets only children of the root float"
             )
 
 
