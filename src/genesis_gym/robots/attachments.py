@@ -44,7 +44,7 @@ class Base(Component):
     @property
     def linear_velocity(self) -> torch.Tensor:
         """Linear velocity of a floating base's origin, base frame, m/s `(num_envs, 3)`."""
-        return rotations.rotate(rotations.inverse(self.orientation), self.world_velocity)
+        return self.to_frame(self.world_velocity)
 
     @property
     def angular_velocity(self) -> torch.Tensor:
@@ -56,6 +56,10 @@ class Base(Component):
         """Direction of gravity, base frame, a unit vector `(num_envs, 3)`; (0, 0, -1) for an upright base."""
         w, x, y, z = self.orientation.unbind(-1)
         return -torch.stack([2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)], dim=-1)
+
+    def to_frame(self, vector: torch.Tensor) -> torch.Tensor:
+        """A vector of the world frame, `(num_envs, 3)`, in the base frame."""
+        return rotations.rotate(rotations.inverse(self.orientation), vector)
 
     def _velocities(self) -> torch.Tensor:
         """Of all degrees of freedom; a free base has its linear ones in the world frame, the others in its own."""

@@ -10,7 +10,7 @@ import torch
 
 from genesis_gym.actions import CONTROL_MODES, Gripper, HeldGripper
 from genesis_gym.errors import ArgumentError, check_choice, safe_repr
-from genesis_gym.robots import FRANKA, Robot, RobotSpec, find_robot
+from genesis_gym.robots import FRANKA, Robot, RobotSpec
 from genesis_gym.tasks.task import GoalTask, Group, Task
 from genesis_gym.world import Bin, Ground, Table, World
 
@@ -30,7 +30,7 @@ class ArmTask(Task):
     gripper can do it. `pose`: the robot's pose at reset if it declares one of this name; None for its default.
 
     Attributes:
-        robot: Name of a robot or its declaration.
+        robot: An arm.
         scene_type: Name of the surroundings: `"empty"`, `"table"` or `"bin"`.
         control_mode: Name in `genesis_gym.actions.CONTROL_MODES` of what the action does to the joints.
         arm: The robot, from `build` on.
@@ -41,13 +41,13 @@ class ArmTask(Task):
     needs_gripper: ClassVar[bool] = False
     pose: ClassVar[str | None] = None
 
-    robot: str | RobotSpec = FRANKA
+    robot: RobotSpec = FRANKA
     scene_type: str = "empty"
     control_mode: str = "joint_delta"
 
     def __post_init__(self) -> None:
         """Refuse what cannot be, as `ArgumentError`."""
-        self.robot = find_robot(self.robot)
+        super().__post_init__()
         check_choice("scene_type", self.scene_type, SCENES)
         check_choice("control_mode", self.control_mode, CONTROL_MODES)
         name = safe_repr(self.robot.name)
@@ -58,7 +58,6 @@ class ArmTask(Task):
 
     def build(self, world: World) -> None:
         """Add the surroundings, the arm and its action terms. Call super first."""
-        assert isinstance(self.robot, RobotSpec)
         world.add(SCENES[self.scene_type](), name="ground")
         pose = self.pose if self.pose in self.robot.poses else None
         self.arm: Robot = world.add(self.robot, pose=pose)

@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar
 import torch
 
 from genesis_gym.actions import Actions, ActionTerm
+from genesis_gym.robots import RobotSpec, find_robot
 from genesis_gym.world import Component, Physics, World
 
 #: Named parts, concatenated in order, or one tensor of any shape and dtype, such as an image.
@@ -53,6 +54,7 @@ class Task(Component):
         scale: Part of an observation → factor, applied after the noise.
         clip: Part of an observation → bound of its magnitude, applied last; one number bounds every part.
         agents: Name of an agent → names of the action terms that are its own; for several agents only.
+        robot: The robot, of tasks that declare such a field; a name in `genesis_gym.robots.ROBOTS` is looked up.
         world: The world, from `build` on.
         actions: The action terms, from `build` on.
         difficulty: How hard the next reset of each environment shall be, 0 to 1, float `(num_envs,)`; 1 without a
@@ -70,6 +72,12 @@ class Task(Component):
     world: World
     actions: Actions
     difficulty: torch.Tensor
+    robot: RobotSpec
+
+    def __post_init__(self) -> None:
+        """Look up a robot that is given by its name, as `gymnasium.make(…, robot="ur5e")` does."""
+        if "robot" in vars(self):
+            self.robot = find_robot(self.robot)
 
     def enter(self, world: World) -> None:
         """Build the task in a world; called by the environment.
