@@ -147,6 +147,4 @@ class Actions(Component):
         def prepare(greatest: float) -> None:
             self._late = self.action.expand(1 + int(greatest), -1, -1).clone()
 
-        return {
-            "action_latency": Property(write=write, nominal=0.0, integer=True, prepare=prepare)
-        }
+        return {"action_latency": Property(write=write, nominal=0.0, integer=True, prepare=prepare)}

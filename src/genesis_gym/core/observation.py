@@ -8,13 +8,11 @@ from collections.abc import Mapping
 import torch
 
 from genesis_gym.core.arguments import check_parts
+from genesis_gym.core.result import Observation
 from genesis_gym.errors import ArgumentError, check_choice, is_number, safe_repr
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.tasks import Group, Task
 from genesis_gym.world import Component, Property
-
-#: Group → tensor `(num_envs, ...)`.
-Observation = dict[str, torch.Tensor]
 
 #: The group that only a critic sees, without noise.
 CRITIC = "critic"
@@ -35,8 +33,8 @@ class Observations(Component):
         Args:
             task: The task, which declares noise, scale and clip of parts.
             groups: An example of what it gives.
-            observation_parts: Name → size of the parts of the first group, in this order, so that several tasks can
-                share one policy; a part that the task lacks is zero. None for the task's own.
+            observation_parts: Name → size of the parts of the first group, in this order, so that several tasks
+                can share one policy; a part that the task lacks is zero. None for the task's own.
 
         Raises:
             ArgumentError: A declaration names no part, or `observation_parts` lacks a part.

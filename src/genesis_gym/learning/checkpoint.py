@@ -139,7 +139,9 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     ):
         raise RunFolderError(f"{path} cannot be read: its description is damaged")
     if not 0 <= description["timesteps"] <= 2 * MAX_TIMESTEPS:
-        raise RunFolderError(f"{path} cannot be read: timesteps={safe_repr(description['timesteps'])} is not allowed")
+        raise RunFolderError(
+            f"{path} cannot be read: timesteps={safe_repr(description['timesteps'])} is not allowed"
+        )
     return Checkpoint(folder, description, tensors)
 
 

@@ -192,7 +192,9 @@ def _parse_parameter(entry: Any, source: str) -> Parameter:
     if isinstance(entry, Parameter):
         return entry
     if not isinstance(entry, Mapping):
-        raise ArgumentError(f"{source}={safe_repr(entry)} is not allowed; write {{type: float, low: 0.1, high: 0.2}}")
+        raise ArgumentError(
+            f"{source}={safe_repr(entry)} is not allowed; write {{type: float, low: 0.1, high: 0.2}}"
+        )
     check_choice(f"{source}: type", entry.get("type"), PARAMETERS)
     kind = PARAMETERS[entry["type"]]
     for key in entry:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import torch
 
+from genesis_gym.runtime.state import Stateful
+
 # SplitMix64: Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with the
 # finaliser constants of the reference implementation (Vigna, splitmix64.c), as signed 64-bit integers.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
@@ -34,7 +36,7 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return x ^ _shift_right(x, 31)
 
 
-class EnvRandom:
+class EnvRandom(Stateful):
     """The random numbers of one moment of every environment.
 
     Different names draw independent numbers; one name drawn twice at one moment gives the same numbers twice.
@@ -133,18 +135,3 @@ class EpisodeRandom(EnvRandom):
         """
         self.episodes = self.episodes + envs
         self._keys = _mix(self._mixed_seeds ^ (self.episodes * _GOLDEN + 1))
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """What a checkpoint keeps."""
-        return {"seeds": self.seeds, "episodes": self.episodes}
-
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue from what `state_dict` gave.
-
-        Args:
-            state: The tensors, of as many environments as this.
-        """
-        everywhere = torch.ones_like(self.episodes, dtype=torch.bool)
-        self.seed(state["seeds"].to(self.seeds), everywhere)
-        self.episodes = state["episodes"].to(self.episodes)
-        self.next_episode(~everywhere)
