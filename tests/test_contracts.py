@@ -502,9 +502,9 @@ def test_a_state_of_another_environment_is_refused(core: BatchedEnv, damage: str
     if damage == "missing":
         del term["target"]
     elif damage == "unknown":
-        state["core"]["x"] = torch.zeros(8)
+        state["_episodes"]["x"] = torch.zeros(8)
     elif damage == "shape":
-        state["core"]["clock"] = state["core"]["clock"][:3]
+        state["_episodes"]["clock"] = state["_episodes"]["clock"][:3]
     elif damage == "dtype":
         term["target"] = term["target"].double()
     else:
