@@ -27,19 +27,19 @@ def replays(make_core):
 def play(core, steps: int) -> list[torch.Tensor]:
     """Episodes of random actions with resets of some envs, a fault and a restored state in between."""
     generator = torch.Generator().manual_seed(0)
-    seen = [core.reset(seed=3)[0]]
+    seen = [core.reset(seed=3)[0]["policy"]]
     kept = None
     for i in range(steps):
         action = 2 * torch.rand(core.num_envs, core.action_dim, generator=generator) - 1
         if i % 29 == 5:
             action[3] = float("nan")
         result = core.step(action)
-        seen += [result.observation, result.reward]
+        seen += [result.observation["policy"], result.reward]
         ended = result.terminated | result.truncated
         if i % 17 == 3:
             ended[0] = True
         if ended.any():
-            seen.append(core.reset(ended)[0])
+            seen.append(core.reset(ended)[0]["policy"])
         if i == steps // 2:
             kept = core.state_dict()
         if i == steps - 10:
