@@ -108,7 +108,7 @@ def resolve(spec: RobotSpec) -> ResolvedRobot:
     file = read_file(spec.asset)
     fingers = _fingers(spec, file)
     drives = tuple((drive, _driven(drive, file, fingers)) for drive in spec.actuators if isinstance(drive, PD))
-    seen: set[str] = set()
+    seen = {joint.name for joint in fingers}
     for joint in (joint for _, joints in drives for joint in joints):
         if joint.name in seen:
             raise ArgumentError(f"joint {safe_repr(joint.name)} of robot {safe_repr(spec.name)} is driven twice")
