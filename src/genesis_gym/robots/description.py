@@ -222,7 +222,7 @@ class RobotFile:
             if joint.force == 0.0 and joint.name not in force_limits:
                 raise ArgumentError(
                     f"{what} has effort 0 and could not move, which is also what a <limit> without effort means; "
-                    "give it the greatest effort"
+                    "give it the greatest effort, or declare one by effort="
                 )
 
     def check_force_limits(self, joints: Iterable[JointEntry], force_limits: Collection[str] = ()) -> None:

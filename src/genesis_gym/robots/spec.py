@@ -212,7 +212,7 @@ class RobotSpec:
                 raise ArgumentError(f"{name}={safe_repr(value)} {where}; it must be a number above 0")
         if drive.bandwidth is not None and (drive.kp is not None or drive.kd is not None):
             raise ArgumentError(
-                f"bandwidth={drive.bandwidth} with kp={drive.kp} and kd={drive.kd} {where}; it makes gains of its own"
+                f"bandwidth={drive.bandwidth} with kp={drive.kp}, kd={drive.kd} {where}; it makes gains of its own"
             )
         for name in ("kp", "kd", "armature"):
             value = getattr(drive, name)
