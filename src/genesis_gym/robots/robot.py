@@ -154,6 +154,7 @@ class Robot(Part):
         self._masses, self._inertias = genesis_api.link_inertia(self.entity, self._moving_links)
         self._mass_scale, self._payload = self._world.ones(1), self._world.zeros()
         self._wind: torch.Tensor | None = None
+        self._joint_offset: torch.Tensor | None = None
 
     def place(
         self,
@@ -180,12 +181,16 @@ class Robot(Part):
         self._configuration.place_base(envs, position + height, orientation)
 
     def set_joints(self, envs: torch.Tensor, position: torch.Tensor) -> None:
-        """Put the joints somewhere, at rest, in some environments.
+        """Put the joints somewhere, at rest, in some environments; a randomised `joint_offset` is added.
+
+        Joints that follow one of them are placed with it.
 
         Args:
             envs: bool mask `(num_envs,)`.
             position: rad `(num_envs, joints)` or `(joints,)`.
         """
+        if self._joint_offset is not None:
+            position = torch.minimum(torch.maximum(position + self._joint_offset, self.joint_low), self.joint_high)
         self._configuration.set_joints(envs, position.expand(self._world.num_envs, -1))
 
     def command(self, position: torch.Tensor, velocity: torch.Tensor | None = None) -> None:
@@ -279,13 +284,7 @@ class Robot(Part):
         if self.joints:
             scales = {"kp_scale": "kp", "kv_scale": "kv", "damping_scale": "damping", "armature_scale": "armature"}
             properties |= {name: self._joint_scale(joint_property) for name, joint_property in scales.items()}
-            properties["joint_offset"] = Property(
-                write=lambda offset, envs, rng: self.set_joints(
-                    envs, torch.minimum(torch.maximum(self.default + offset, self.joint_low), self.joint_high)
-                ),
-                nominal=0.0,
-                size=len(self.joints),
-            )
+            properties["joint_offset"] = Property(write=self._offset_joints, nominal=0.0, size=len(self.joints))
         return properties
 
     def _joint_scale(self, name: str) -> Property:
@@ -315,6 +314,11 @@ class Robot(Part):
         genesis_api.set_link_inertia(
             self.entity, padded(masses), padded(inertias), self._moving_links, padded(envs)
         )
+
+    def _offset_joints(self, offset: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+        """Begin episodes beside the default pose, or beside where the task puts the joints afterwards."""
+        self._joint_offset = offset
+        self.set_joints(envs, self.default)
 
     def _set_wind(self, strength: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
         """A constant horizontal force on the tool's link or the base, its heading uniform."""
