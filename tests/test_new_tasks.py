@@ -62,12 +62,13 @@ def hurry(env: BatchedEnv) -> None:
 
 @pytest.mark.parametrize("env_id", TASK_OF)
 def test_check_env_has_nothing_to_say(env_id: str) -> None:
-    env = gymnasium.make(env_id)
+    env = gymnasium.make(env_id)  # outside of the block: Genesis's own code warns
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             warnings.filterwarnings("ignore", message=".*observation space (minimum|maximum) value is")
             warnings.filterwarnings("ignore", message=".*For Box action spaces, we recommend")  # ±4 of a leg
+            warnings.filterwarnings("default", module="genesis|pydantic")
             check_env(env.unwrapped, skip_render_check=True)
     finally:
         env.close()
@@ -75,7 +76,9 @@ def test_check_env_has_nothing_to_say(env_id: str) -> None:
 
 @pytest.mark.parametrize("mode", list(AutoresetMode), ids=lambda mode: mode.name)
 @every_task
-def test_vector_environments_keep_every_rule(task: str, mode: AutoresetMode, make_core: MakeCore, monkeypatch) -> None:
+def test_vector_environments_keep_every_rule(
+    task: str, mode: AutoresetMode, make_core: MakeCore, monkeypatch
+) -> None:
     core = make_core(NUM_ENVS, task=task)
     monkeypatch.setattr(core, "max_episode_steps", 5)
     monkeypatch.setattr(vector, "BatchedEnv", lambda *args, **kwargs: core)
@@ -192,7 +195,9 @@ def legs(make_core: MakeCore) -> BatchedEnv:
 def stand(env: BatchedEnv, height: float = 0.0) -> None:
     """Put every robot upright into its default pose, its feet at a height, metres, undisturbed from then on."""
     everywhere = torch.ones(NUM_ENVS, dtype=torch.bool)
-    env.task.legs.place(everywhere, torch.tensor([0.0, 0.0, height]).expand(NUM_ENVS, 3), yaw=torch.zeros(NUM_ENVS))
+    env.task.legs.place(
+        everywhere, torch.tensor([0.0, 0.0, height]).expand(NUM_ENVS, 3), yaw=torch.zeros(NUM_ENVS)
+    )
     env.task.legs.set_joints(everywhere, env.task.legs.default)
     env.task.push._left = torch.full((NUM_ENVS,), 1e6)
 
@@ -230,7 +235,7 @@ def test_feet_know_how_long_they_were_in_the_air(legs: BatchedEnv) -> None:
 
 
 def commands_and_pushes(env: BatchedEnv, seed: int | list[int], steps: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Command and remaining time to the next push at every step, `(steps, envs, n)`, from near their changes on."""
+    """Command and time to the next push at every step, `(steps, envs, …)`, from just before they change."""
     env.reset(seed=seed)
     hurry(env)
     commands, pushes = [], []
@@ -255,7 +260,7 @@ def test_commands_change_and_pushes_come_within_an_episode(legs: BatchedEnv) -> 
 
 def test_commands_and_pushes_depend_on_the_seed_only(legs: BatchedEnv) -> None:
     """Not on which environment it is, nor on what it does."""
-    commands, pushes = commands_and_pushes(legs, 10, 1)
+    commands, _ = commands_and_pushes(legs, 10, 1)
     reversed_seeds = list(range(10 + NUM_ENVS - 1, 9, -1))
     for seeds, order in ((10, slice(None)), (reversed_seeds, torch.arange(NUM_ENVS - 1, -1, -1))):
         legs.reset(seed=seeds)

@@ -171,6 +171,7 @@ class Robot(Part):
         self._masses, self._inertias = genesis_api.link_inertia(self.entity, self._moving_links)
         self._mass_scale, self._payload = self._world.ones(1), self._world.zeros()
         self._wind: torch.Tensor | None = None
+        self._joint_offset: torch.Tensor | None = None
 
     def place(
         self,
@@ -200,12 +201,14 @@ class Robot(Part):
         self._world.version += 1
 
     def set_joints(self, envs: torch.Tensor, position: torch.Tensor) -> None:
-        """Put the joints somewhere, at rest, in some environments.
+        """Put the joints somewhere, at rest, in some environments; a randomised `joint_offset` is added.
 
         Args:
             envs: bool mask `(num_envs,)`.
             position: rad `(num_envs, joints)` or `(joints,)`.
         """
+        if self._joint_offset is not None:
+            position = torch.minimum(torch.maximum(position + self._joint_offset, self.joint_low), self.joint_high)
         padded = self._world.padded(position.expand(self._world.num_envs, -1))
         dofs = range(self.entity.n_dofs)[self.dofs] if isinstance(self.dofs, slice) else self.dofs
         genesis_api.set_positions(self.entity, padded, dofs, self._world.padded(envs))
@@ -305,11 +308,7 @@ class Robot(Part):
             scales = {"kp_scale": "kp", "kv_scale": "kv", "damping_scale": "damping", "armature_scale": "armature"}
             properties |= {name: self._joint_scale(joint_property) for name, joint_property in scales.items()}
             properties["joint_offset"] = Property(
-                write=lambda offset, envs, rng: self.set_joints(
-                    envs, torch.minimum(torch.maximum(self.default + offset, self.joint_low), self.joint_high)
-                ),
-                nominal=0.0,
-                size=len(self.joints),
+                write=self._offset_joints, nominal=0.0, size=len(self.joints)
             )
         if self._tool is not None or isinstance(self.spec.base, Floating):
             properties["wind"] = Property(write=self._set_wind, nominal=0.0)
@@ -342,6 +341,11 @@ class Robot(Part):
         genesis_api.set_link_inertia(
             self.entity, padded(masses), padded(inertias), self._moving_links, padded(envs)
         )
+
+    def _offset_joints(self, offset: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+        """Begin episodes beside the default pose, or beside where the task puts the joints afterwards."""
+        self._joint_offset = offset
+        self.set_joints(envs, self.default)
 
     def _set_wind(self, strength: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
         """A constant horizontal force on the tool's link or the base, its heading uniform."""

@@ -193,7 +193,9 @@ def set_positions(entity: Any, position: torch.Tensor, dofs: Sequence[int], envs
         envs: bool mask `(num_envs,)`.
     """
     shift = entity.n_qs - entity.n_dofs  # a free base before them has a quaternion for three degrees of freedom
-    entity.set_qpos(position, [dof + shift for dof in dofs], envs_idx=envs)
+    full = entity.get_qpos()  # with a mask of environments Genesis takes all positions, or those of the mask only
+    full[:, [dof + shift for dof in dofs]] = position
+    entity.set_qpos(full, envs_idx=envs)
 
 
 def set_floating_base(entity: Any, position: torch.Tensor) -> None:
