@@ -114,7 +114,7 @@ def check_action(action: torch.Tensor, num_envs: int, action_dim: int) -> torch.
             f"action has shape {tuple(action.shape)}; it must be (num_envs, action_dim) = "
             f"({num_envs}, {action_dim})"
         )
-    return action.detach()
+    return action.clone() if action.is_inference() else action.detach()
 
 
 def check_mask(envs: torch.Tensor, num_envs: int) -> torch.Tensor:

@@ -18,10 +18,10 @@ from genesis_gym.core.episodes import Episodes
 from genesis_gym.core.objective import Objective
 from genesis_gym.core.observation import Observations
 from genesis_gym.core.recorder import Recorder
-from genesis_gym.core.result import Metrics, Observation, StepResult, choose
+from genesis_gym.core.result import Metrics, Observation, StepResult, choose, in_normal_mode
 from genesis_gym.errors import ArgumentError, ClosedError, NotResetError
 from genesis_gym.runtime.random import EpisodeRandom
-from genesis_gym.runtime.state import State, Stateful, check_state, restore
+from genesis_gym.runtime.state import State, Stateful, check_state, known_empty, restore
 from genesis_gym.tasks import Task
 from genesis_gym.variation import CurriculumState, Randomization
 from genesis_gym.world import World
@@ -176,8 +176,7 @@ class BatchedEnv(Stateful):
             )
         self._curriculum.increase(self._all)
 
-    @torch.inference_mode(mode=False)
-    @torch.no_grad()
+    @in_normal_mode
     def reset(
         self, envs: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
     ) -> tuple[Observation, Metrics]:
@@ -224,8 +223,7 @@ class BatchedEnv(Stateful):
         self._observation = choose(mask, fresh, self._observation)
         return self.observation, self._with_settings(self._episodes.metrics(self.task.evaluate()))
 
-    @torch.inference_mode(mode=False)
-    @torch.no_grad()
+    @in_normal_mode
     def step(self, action: torch.Tensor) -> StepResult:
         """Take one control step in every environment.
 
@@ -271,13 +269,16 @@ class BatchedEnv(Stateful):
         faulty = faulty | ~torch.isfinite(total + reward)  # finite only if all is
 
         judged = self._episodes.judge(evaluation, terms, faulty, self.max_episode_steps)
-        self._observation = choose(judged.faulty, self._observation, observation)
+        self._observation = (
+            choose(judged.faulty, self._observation, observation) if judged.any_fault else observation
+        )
         metrics = self._with_settings(self._episodes.metrics(evaluation, terms, judged))
         if self._curriculum is not None:
-            self._curriculum.count(judged.ended, judged.success)
+            self._curriculum.count(judged.ended, metrics["is_success"])
         if self.recorder is not None:
             self.recorder.after_step(self, judged.newly_faulty)
-        reward = torch.where(judged.faulty, 0.0, reward)
+        if judged.any_fault:
+            reward = torch.where(judged.faulty, 0.0, reward)
         return StepResult(self.observation, reward, judged.terminated, judged.truncated, metrics)
 
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
@@ -390,9 +391,10 @@ class BatchedEnv(Stateful):
     def _checked(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The action that is safe to take in every environment, and where the given one was not finite."""
         action = check_action(action, self.num_envs, self.action_dim).to(self.device, torch.float32)
-        finite = torch.isfinite(action).all(-1)
-        action = torch.where(finite[:, None], action, self.neutral_action)
-        return torch.clamp(action, self.action_low, self.action_high), ~finite
+        faulty = ~torch.isfinite(action).all(-1)
+        if not known_empty(faulty):
+            action = torch.where(faulty[:, None], self.neutral_action, action)
+        return torch.clamp(action, self.action_low, self.action_high), faulty
 
     def _require_open(self, method: str) -> None:
         if self._closed:

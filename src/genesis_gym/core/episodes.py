@@ -8,29 +8,29 @@ from typing import NamedTuple
 import torch
 
 from genesis_gym.core.result import Metrics
-from genesis_gym.runtime.state import Stateful
+from genesis_gym.runtime.state import Stateful, known_empty
 from genesis_gym.tasks.task import Evaluation
 
 
 class Judgement(NamedTuple):
-    """What a step means for the episodes, each bool `(num_envs,)`.
+    """What a step means for the episodes; masks are bool `(num_envs,)`.
 
     Attributes:
+        any_fault: False where it is known that no environment is faulty.
         faulty: Environments with a non-finite action or state, until they are reset.
         newly_faulty: Those that became faulty in this step.
         terminated: Ended by the task.
         truncated: Cut short by the clock, the task or a fault.
         ended: Episodes that ended in this step for the first time since their reset.
-        success: Whether the step is a success.
         timed_out: Cut short by the clock.
     """
 
+    any_fault: bool
     faulty: torch.Tensor
     newly_faulty: torch.Tensor
     terminated: torch.Tensor
     truncated: torch.Tensor
     ended: torch.Tensor
-    success: torch.Tensor
     timed_out: torch.Tensor
 
 
@@ -56,6 +56,7 @@ class Episodes(Stateful):
         self.clock = torch.zeros(num_envs, dtype=torch.int64, device=device)
         self.fault_counts = torch.zeros_like(self.clock)
         self._faulty = self._done = self._none
+        self._no_reward = torch.zeros(num_envs, dtype=torch.float32, device=device)
 
     def reset(self, envs: torch.Tensor) -> None:
         """Begin an episode in some environments."""
@@ -82,23 +83,26 @@ class Episodes(Stateful):
             faulty: Environments with a non-finite action or state in it.
             max_steps: Control steps after which an episode is truncated; None for never.
         """
-        newly_faulty = faulty & ~self._faulty & ~self._done
-        faulty = self._faulty | faulty
-        self.fault_counts = self.fault_counts + newly_faulty
-        self._faulty = self._faulty | newly_faulty
+        any_fault = not known_empty(faulty | self._faulty)
+        newly_faulty = self._none
+        if any_fault:
+            newly_faulty = faulty & ~self._faulty & ~self._done
+            faulty = self._faulty | faulty
+            self.fault_counts = self.fault_counts + newly_faulty
+            self._faulty = self._faulty | newly_faulty
         if terms:
             counted = torch.where(faulty | self._done, 0.0, torch.stack(list(terms.values())))
             self._reward_sums = self._reward_sums + counted
 
-        terminated = self._any(evaluation.terminated) & ~faulty
+        terminated = self._any(evaluation.terminated, faulty if any_fault else None)
+        truncated = faulty | self._any(evaluation.truncated, terminated) if evaluation.truncated else faulty
         timed_out = self._none
         if max_steps is not None:
-            timed_out = (self.clock >= max_steps) & ~terminated & ~faulty
-        truncated = faulty | timed_out | (self._any(evaluation.truncated) & ~terminated)
+            timed_out = (self.clock >= max_steps) & ~(terminated | truncated)
+            truncated = truncated | timed_out
         ended = (terminated | truncated) & ~self._done
         self._done = self._done | ended
-        success = evaluation.terminated.get("success", self._none) & ~faulty
-        return Judgement(faulty, newly_faulty, terminated, truncated, ended, success, timed_out)
+        return Judgement(any_fault, faulty, newly_faulty, terminated, truncated, ended, timed_out)
 
     def metrics(
         self,
@@ -113,24 +117,24 @@ class Episodes(Stateful):
             terms: Weighted terms of the step's reward; None after a reset.
             judged: What the step means; None after a reset.
         """
-        none = self._none
-        faulty = none if judged is None else judged.faulty
-        zero = torch.zeros_like(none, dtype=torch.float32)
-        terms = dict.fromkeys(self._terms, zero) if terms is None else terms
+        terms = dict.fromkeys(self._terms, self._no_reward) if terms is None else terms
         measured = {**evaluation.metrics, **{f"reward/{name}": term for name, term in terms.items()}}
-        measured |= zip((f"reward_sum/{name}" for name in self._terms), self._reward_sums, strict=True)
-        metrics = {name: torch.where(faulty, 0.0, value) for name, value in measured.items()}
-        reasons = {**evaluation.truncated, **evaluation.terminated}
-        metrics |= {f"end/{reason}": mask & ~faulty for reason, mask in reasons.items()}
-        metrics["end/time_limit"] = (none if judged is None else judged.timed_out).clone()
-        metrics["end/fault"], metrics["fault"] = faulty.clone(), faulty.clone()
-        success = evaluation.terminated.get("success", none) if judged is None else judged.success
-        metrics["is_success"] = success.clone()
-        return metrics
+        metrics = {name: value.clone() for name, value in measured.items()}
+        metrics |= zip((f"reward_sum/{name}" for name in self._terms), self._reward_sums, strict=True)
+        ends = {f"end/{reason}": mask for reason, mask in evaluation.truncated.items()}
+        ends |= {f"end/{reason}": mask for reason, mask in evaluation.terminated.items()}
+        if judged is not None and judged.any_fault:
+            faulty, sound = judged.faulty, ~judged.faulty
+            metrics = {name: torch.where(faulty, 0.0, value) for name, value in metrics.items()}
+            ends = {name: mask & sound for name, mask in ends.items()}
+        ends["end/time_limit"] = self._none if judged is None else judged.timed_out
+        ends["end/fault"] = ends["fault"] = self._none if judged is None else judged.faulty
+        ends["is_success"] = ends.get("end/success", self._none)
+        return {**metrics, **{name: mask.clone() for name, mask in ends.items()}}
 
-    def _any(self, reasons: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """Environments for which a reason holds."""
+    def _any(self, reasons: Mapping[str, torch.Tensor], unless: torch.Tensor | None) -> torch.Tensor:
+        """Environments for which a reason holds, without some."""
         envs = self._none
         for mask in reasons.values():
             envs = envs | mask
-        return envs
+        return envs if unless is None else envs & ~unless

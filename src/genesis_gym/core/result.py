@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import wraps
+from typing import NamedTuple, ParamSpec, TypeVar
 
 import torch
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
 
 #: Group → tensor `(num_envs, ...)`.
 Observation = dict[str, torch.Tensor]
@@ -39,3 +44,16 @@ def choose(envs: torch.Tensor, first: Observation, second: Observation) -> Obser
     """One observation in some environments, another in the rest."""
     masks = {group: envs.view(-1, *[1] * (tensor.ndim - 1)) for group, tensor in first.items()}
     return {group: torch.where(masks[group], first[group], second[group]) for group in first}
+
+
+def in_normal_mode(method: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
+    """Let a method leave torch's inference mode: what the scene keeps must outlive it."""
+
+    @wraps(method)
+    def run(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        if not torch.is_inference_mode_enabled():
+            return method(*args, **kwargs)
+        with torch.inference_mode(mode=False):
+            return method(*args, **kwargs)
+
+    return run

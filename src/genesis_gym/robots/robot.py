@@ -276,8 +276,6 @@ class Robot(Part):
             envs: bool mask `(num_envs,)`.
             velocity: What is added to its linear velocity, world frame, m/s `(num_envs, 3)`.
         """
-        if self._world.nothing_in(envs):
-            return
         velocities = self.entity.get_dofs_velocity()
         velocities[:, :3] += self._world.padded(torch.where(envs[:, None], velocity, 0.0))
         self.entity.set_dofs_velocity(velocities)

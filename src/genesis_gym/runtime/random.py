@@ -42,13 +42,15 @@ class EnvRandom(Stateful):
     Different names draw independent numbers; one name drawn twice at one moment gives the same numbers twice.
     """
 
-    def __init__(self, keys: torch.Tensor) -> None:
+    def __init__(self, keys: torch.Tensor, step: torch.Tensor | None = None) -> None:
         """Draw from keys.
 
         Args:
             keys: int64 `(num_envs,)`.
+            step: Step that is mixed into them at the first draw, int64 `(num_envs,)`; most steps draw nothing.
         """
         self._keys = keys
+        self._step = step
 
     def at(self, step: torch.Tensor) -> EnvRandom:
         """The numbers of one step of the present episodes.
@@ -59,7 +61,7 @@ class EnvRandom(Stateful):
         Returns:
             Their source, independent of that of the episode and of every other step.
         """
-        return EnvRandom(_mix(self._keys ^ (step * _GOLDEN + 1)))
+        return EnvRandom(self._keys, step)
 
     def uniform(self, name: str, low: Bound, high: Bound, count: int | None = None) -> torch.Tensor:
         """Draw uniformly, in every environment.
@@ -96,6 +98,8 @@ class EnvRandom(Stateful):
 
     def _unit(self, name: str, count: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), float32 `(num_envs, count)`."""
+        if self._step is not None:
+            self._keys, self._step = _mix(self._keys ^ (self._step * _GOLDEN + 1)), None
         first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a SplitMix64 sequence
         counter = torch.arange(first, first + count, device=self._keys.device) * _GOLDEN
         bits = _mix(self._keys[:, None] + counter)

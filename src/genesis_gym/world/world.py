@@ -234,10 +234,6 @@ class World(Component):
         """
         self._reset_scene(self.padded(envs))
 
-    def nothing_in(self, envs: torch.Tensor) -> bool:
-        """Whether a mask is known to be empty without waiting for a GPU."""
-        return envs.device.type == "cpu" and not bool(envs.any())
-
     def properties(self) -> dict[str, Property]:
         """Gravity and friction."""
         return {
