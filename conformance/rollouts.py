@@ -34,7 +34,7 @@ def unchanged(value: Any) -> Any:
 
 
 def roll_vector(envs: gymnasium.vector.VectorEnv, action=unchanged, steps: int = STEPS) -> Rollout:
-    """Step from seed 0; in DISABLED mode environments that end are reset by hand, and their new observation is kept."""
+    """Step from seed 0; in DISABLED mode reset by hand what ends, and keep its new observation."""
     observation, _ = envs.reset(seed=0)
     assert observation in envs.observation_space
     rollout = Rollout([observation], [], [], [], [])

@@ -48,7 +48,7 @@ SHORT = {"max_episode_steps": EPISODE, "tolerance": TOLERANCE}
 
 @pytest.fixture(scope="session")
 def venvs() -> Iterator[Callable[[str], VecEnv]]:
-    """`batch`: one scene of four environments. `dummy`: two scenes in SB3's `DummyVecEnv`, each with a `Monitor`."""
+    """`batch`: one scene of four. `dummy`: two scenes in SB3's `DummyVecEnv`, each with its `Monitor`."""
     made = []
 
     @cache

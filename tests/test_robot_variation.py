@@ -31,11 +31,10 @@ def env(make_core: Callable[..., BatchedEnv]) -> BatchedEnv:
 def in_the_simulator(env: BatchedEnv) -> dict[str, torch.Tensor]:
     """What Genesis has at present, as scales and offsets, `(num_envs, n)` each."""
     legs, entity = env.task.legs, env.task.legs.entity
-    links = [link.idx_local for link in entity.links]
     solver = env.world.scene.rigid_solver
     drawn = legs.default * env._random.uniform("joints", 0.8, 1.2, len(legs.joints))
     return {
-        "mass_scale": entity.get_links_mass(links) / torch.tensor([link.inertial_mass for link in entity.links]),
+        "mass_scale": entity.get_links_mass(legs._moving_links) / legs._masses,
         "friction_scale": solver.get_geoms_friction_ratio(),
         "kp_scale": entity.get_dofs_kp(legs.dofs) / legs.spec.actuators[0].kp,
         "joint_offset": legs.joint_position - drawn,
@@ -96,13 +95,16 @@ def test_actions_arrive_late(env: BatchedEnv) -> None:
 
 def test_the_wind_pushes_with_its_force(env: BatchedEnv) -> None:
     """In the air the momentum of the whole robot grows by force times time."""
+    import genesis as gs
+
     everywhere = torch.ones(NUM_ENVS, dtype=torch.bool)
     legs = env.task.legs
     legs.place(everywhere, torch.tensor([0.0, 0.0, 3.0]).expand(NUM_ENVS, 3), yaw=torch.zeros(NUM_ENVS))
     for _ in range(5):
         env.step(env.neutral_action)
     links = [link.idx_local for link in legs.entity.links]
-    masses, velocity = legs.entity.get_links_mass(links), legs.entity.get_links_vel(links, ref="link_com")
+    masses = legs.entity.get_links_mass(links)
+    velocity = legs.entity.get_links_vel(links, ref=gs.link_ref_frame.link_COM)
     momentum = (masses[..., None] * velocity).sum(1)
     expected = legs._wind * 5 * env.control_dt
     torch.testing.assert_close(momentum[:, :2], expected[:, :2], rtol=0.02, atol=5e-3)
