@@ -323,6 +323,18 @@ def test_a_drone_hovers_by_the_neutral_action(make_core: MakeCore) -> None:
     assert (base.gravity[:, 2] < -0.999).all()
 
 
+def test_a_drone_begins_about_a_metre_above_the_ground(make_core: MakeCore) -> None:
+    """In the same cube as its target."""
+    env = make_core(NUM_ENVS, task="hover")
+    places = []
+    for seed in range(0, 20 * NUM_ENVS, NUM_ENVS):
+        env.reset(seed=seed)
+        places.append(torch.stack([env.task.drone.base.position, env.task.target]))
+    drawn = torch.cat(places, dim=1) - torch.tensor([0.0, 0.0, 1.0])
+    assert (drawn.abs() <= env.task.spread + 1e-5).all()
+    assert (drawn.amax(1) > 0.4).all() and (drawn.amin(1) < -0.4).all()
+
+
 def test_propellers_lift_and_tilt(make_core: MakeCore) -> None:
     env = make_core(NUM_ENVS, task="hover")
     env.reset(seed=0)
