@@ -77,6 +77,7 @@ class BatchedEnv(Stateful):
             device=arguments.device,
             show_viewer=arguments.show_viewer,
             camera_envs=arguments.camera_envs,
+            viewpoint=self.task.viewpoint,
         )
         self.device = self.world.device
         self.control_dt = self.world.control_dt

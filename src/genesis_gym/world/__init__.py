@@ -2,7 +2,7 @@
 
 from genesis_gym.world.component import Component, Property
 from genesis_gym.world.objects import Articulation, Bin, Box, Cylinder, Ground, Marker, Object, Table
-from genesis_gym.world.physics import SOFT, STIFF, ContactModel, Physics
+from genesis_gym.world.physics import SOFT, STIFF, ContactModel, Physics, Viewpoint
 from genesis_gym.world.sensors import Contacts
 from genesis_gym.world.terrain import Flat, Terrain
 from genesis_gym.world.world import Part, World
@@ -26,5 +26,6 @@ __all__ = [
     "Property",
     "Table",
     "Terrain",
+    "Viewpoint",
     "World",
 ]

@@ -19,18 +19,17 @@ from genesis_gym.runtime.shortcuts import quick_introspection
 from genesis_gym.runtime.state import Cache
 from genesis_gym.runtime.system import require_display
 from genesis_gym.world.component import Component, Property
-from genesis_gym.world.physics import Physics
+from genesis_gym.world.physics import Physics, Viewpoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 logger = logging.getLogger("genesis_gym")
 
-#: Camera frame in pixels (width, height), and where it stands and looks in the world frame, in metres.
+#: Camera frame in pixels (width, height), and its vertical field of view.
 CAMERA_RESOLUTION = (480, 360)
-CAMERA_POSITION = (1.4, -1.35, 1.05)
-CAMERA_TARGET = (0.34, 0.0, 0.37)
 CAMERA_FOV_DEGREES = 34
+DEFAULT_VIEWPOINT = Viewpoint()
 
 STANDARD_GRAVITY = 9.81
 
@@ -77,6 +76,7 @@ class World(Component):
         device: str = "auto",
         show_viewer: bool = False,
         camera_envs: Sequence[int] = (),
+        viewpoint: Viewpoint = DEFAULT_VIEWPOINT,
     ) -> None:
         """Prepare an empty scene.
 
@@ -87,6 +87,7 @@ class World(Component):
             device: One of `genesis_gym.runtime.DEVICES`.
             show_viewer: Open Genesis's viewer.
             camera_envs: Environments that `render` shows by default; with none there is no camera.
+            viewpoint: Of the camera and the viewer.
 
         Raises:
             MissingDependencyError: A viewer is asked for and there is no display, or a library is missing.
@@ -100,6 +101,7 @@ class World(Component):
         self.parts: dict[str, Component] = {}
         self.has_viewer = show_viewer
         self.visual = show_viewer or bool(camera_envs)
+        self._viewpoint = viewpoint
         self.version = 0
         self._scene_envs = max(2, num_envs)
         self.scene = self._new_viewed_scene() if show_viewer else self._new_scene()
@@ -383,7 +385,9 @@ class World(Component):
                 ),
                 vis_options=genesis_api.vis_options(gs),
                 viewer_options=gs.options.ViewerOptions(
-                    camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
+                    camera_pos=self._viewpoint.position,
+                    camera_lookat=self._viewpoint.target,
+                    camera_fov=CAMERA_FOV_DEGREES,
                 ),
                 show_viewer=self.has_viewer,
             )
@@ -391,8 +395,8 @@ class World(Component):
     def _add_camera(self) -> Any:
         return self.scene.add_camera(
             res=CAMERA_RESOLUTION,
-            pos=CAMERA_POSITION,
-            lookat=CAMERA_TARGET,
+            pos=self._viewpoint.position,
+            lookat=self._viewpoint.target,
             fov=CAMERA_FOV_DEGREES,
             GUI=False,
         )
