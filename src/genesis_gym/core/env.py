@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis_gym.core.arguments import Arguments, check_action, check_mask, check_seeds, check_steps, check_weights
+from genesis_gym.core.arguments import Arguments, check_action, check_envs, check_mask, check_seeds, check_steps, check_weights
 from genesis_gym.core.episodes import Episodes
 from genesis_gym.core.objective import Objective
 from genesis_gym.core.observation import Observations
@@ -264,7 +264,7 @@ class BatchedEnv(Stateful):
 
         evaluation = self.task.evaluate()
         terms = self._objective.terms(evaluation)
-        terms = {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}
+        terms = {name: weight * terms[name].float() for name, weight in self.reward_weights.items() if weight}
         reward = sum(terms.values(), start=self._no_reward)
         observation, total = self._observations.read(self._objective.observe(), rng)
         faulty = faulty | ~torch.isfinite(total + reward)  # finite only if all is
@@ -318,9 +318,7 @@ class BatchedEnv(Stateful):
             ClosedError: The environment is closed.
         """
         self._require_open("render()")
-        for env in envs or ():
-            if not 0 <= env < self.num_envs:
-                raise ArgumentError(f"env={env!r} is not allowed; there are num_envs={self.num_envs}")
+        envs = None if envs is None else check_envs("envs", envs, self.num_envs)
         if not self._started:
             raise NotResetError("render() was called before reset(); call reset() first")
         if self.world.visual:
