@@ -236,7 +236,7 @@ class ShardedEnv:
         Raises:
             ArgumentError: The tensors do not fit; nothing is changed then.
         """
-        if list(state) != self._names:
+        if set(state) != set(self._names):
             raise ArgumentError(
                 f"state is of another number of workers: it must have {', '.join(self._names)}, as "
                 f"num_workers={self.num_workers} gives"
@@ -244,7 +244,7 @@ class ShardedEnv:
         if not self._started:
             self.reset(seed=0)  # brings every tensor into being
         check_state(self.state_dict(), state)
-        self._run("load_state_dict", [pickle.dumps(part) for part in state.values()])
+        self._run("load_state_dict", [pickle.dumps(state[name]) for name in self._names])
 
     def __reduce__(self) -> Any:
         """Refuse to be pickled or copied, as `BatchedEnv` does."""

@@ -102,8 +102,8 @@ class Worker:
             self._process.join(PATIENCE)
             raise WorkerError(f"{self.name} {self._end()}; make a new environment") from None
         if error is not None:
-            last = error.strip().splitlines()[-1]
-            raise WorkerError(f"{self.name} failed: {last}; make a new environment") from RuntimeError(error)
+            summary, there = error
+            raise WorkerError(f"{self.name} failed: {summary}; make a new environment") from RuntimeError(there)
         return self._shared if reply is None else reply
 
     def tell_to_end(self) -> None:
@@ -174,8 +174,8 @@ def _work(connection: Connection, pickled: bytes) -> None:
             if isinstance(result, dict):
                 write(shared, result)
             _answer(connection, None, None if isinstance(result, dict) else result)
-    except Exception:  # noqa: BLE001 - whatever it is, the other process raises it
-        _answer(connection, traceback.format_exc(), None)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other process raises it
+        _answer(connection, (f"{type(error).__name__}: {error}", traceback.format_exc()), None)
 
 
 def _next(connection: Connection) -> Any:
@@ -186,6 +186,6 @@ def _next(connection: Connection) -> Any:
         return None
 
 
-def _answer(connection: Connection, error: str | None, reply: Any) -> None:
+def _answer(connection: Connection, error: tuple[str, str] | None, reply: Any) -> None:
     with suppress(OSError):  # the other process is gone, which `_next` finds too
         connection.send((error, reply))
