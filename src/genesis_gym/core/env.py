@@ -346,7 +346,8 @@ class BatchedEnv(Stateful):
             yield
         finally:
             self._curriculum = curriculum
-            restore(self, state)
+            if not self._closed:
+                restore(self, state)
 
     def load_state_dict(self, state: State) -> None:
         """Continue from what `state_dict` gave, bit for bit on the same machine.
