@@ -37,10 +37,10 @@ class Demos:
         import_modules(self.imports, self.env)
 
         from genesis_gym.core.make import make_core
-        from genesis_gym.learning.demonstrations import check_dataset, collect, write_minari
-        from genesis_gym.learning.policy import Act, open_run
-        from genesis_gym.learning.runs import read_config
-        from genesis_gym.learning.scripted import grasp_and_carry
+        from genesis_gym.learning.evaluation.demonstrations import check_dataset, collect, write_minari
+        from genesis_gym.learning.agents.policy import Act, open_run
+        from genesis_gym.learning.runs.folder import read_config
+        from genesis_gym.learning.evaluation.scripted import grasp_and_carry
 
         env_id = self.env or read_config(self.run_folder).env  # type: ignore[arg-type]
         policy = "scripted" if self.run_folder is None else "trained"

@@ -27,7 +27,7 @@ class Replay:
         check_device(self.device)
         import_modules(self.imports)
         console.print("Importing Genesis …")
-        from genesis_gym.learning.faults import list_rows, read_fault, replay_fault
+        from genesis_gym.learning.evaluation.faults import list_rows, read_fault, replay_fault
 
         fault = read_fault(self.file)
         replay = replay_fault(fault, self.device)

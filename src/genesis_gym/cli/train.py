@@ -27,11 +27,11 @@ from genesis_gym.cli.options import (
 )
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import find_spec
-from genesis_gym.runtime.ranks import rank, take_own_gpu, world_size
+from genesis_gym.learning.agents.ranks import rank, take_own_gpu, world_size
 
 if TYPE_CHECKING:
-    from genesis_gym.learning.config import TrainConfig
-    from genesis_gym.learning.pipeline import Report
+    from genesis_gym.learning.config.train_config import TrainConfig
+    from genesis_gym.learning.pipeline.run import Report
 
 
 @dataclass
@@ -45,8 +45,8 @@ class Demo:
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.config import make_config
-        from genesis_gym.learning.runs import new_run_folder
+        from genesis_gym.learning.config.train_config import make_config
+        from genesis_gym.learning.runs.folder import new_run_folder
 
         config = make_config(seed=self.seed)
         check_device(self.device)
@@ -92,9 +92,9 @@ class Train:
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.files import check_folder
-        from genesis_gym.learning.runs import new_run_folder, read_config
-        from genesis_gym.learning.stages import PLAN_FILE, read_plan, run_stages
+        from genesis_gym.learning.runs.files import check_folder
+        from genesis_gym.learning.runs.folder import new_run_folder, read_config
+        from genesis_gym.learning.pipeline.stages import PLAN_FILE, read_plan, run_stages
 
         self._refuse_contradictions()
         check_device(self.device)
@@ -128,9 +128,9 @@ class Train:
         return _train(config, folder, console, begin_with=self.begin_with, **options)
 
     def _config(self) -> TrainConfig:
-        from genesis_gym.learning.config import change_config, make_config
-        from genesis_gym.learning.presets import LIBRARIES
-        from genesis_gym.learning.runs import read_config_file
+        from genesis_gym.learning.config.train_config import change_config, make_config
+        from genesis_gym.learning.config.presets import LIBRARIES
+        from genesis_gym.learning.runs.folder import read_config_file
 
         given: dict[str, Any] = {
             "seed": self.seed,
@@ -185,7 +185,7 @@ def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) 
     if options["backend"] != "cpu":
         take_own_gpu()
     console.print("Importing Genesis and Stable-Baselines3 …")
-    from genesis_gym.learning.pipeline import run_pipeline, take_part
+    from genesis_gym.learning.pipeline.run import run_pipeline, take_part
 
     if rank() > 0:
         take_part(config, folder, backend=options["backend"], begin_with=options.get("begin_with"))
@@ -208,7 +208,7 @@ def _resumable(folder: Path, console: Console) -> Iterator[None]:
 
 
 def _print_report(report: Report) -> None:
-    from genesis_gym.learning.evaluate import describe
+    from genesis_gym.learning.evaluation.evaluate import describe
 
     print_table(
         {

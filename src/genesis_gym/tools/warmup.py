@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from genesis_gym.core.make import make_core
-from genesis_gym.learning.progress import announced
+from genesis_gym.learning.training.progress import announced
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.runtime.backend import cached_kernels, describe_device, start, stop
 

@@ -22,10 +22,10 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, TypeAdapter
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.evaluate import EvaluationResult, describe
-from genesis_gym.learning.files import MAX_EVALUATION, MAX_LOG, read_file
-from genesis_gym.learning.plots import (
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.evaluation.evaluate import EvaluationResult, describe
+from genesis_gym.learning.runs.files import MAX_EVALUATION, MAX_LOG, read_file
+from genesis_gym.learning.report.plots import (
     DARK,
     LIGHT,
     PANEL_WIDTH,
@@ -36,8 +36,8 @@ from genesis_gym.learning.plots import (
     line_panel,
     save_picture,
 )
-from genesis_gym.learning.presets import find_preset
-from genesis_gym.learning.runs import (
+from genesis_gym.learning.config.presets import find_preset
+from genesis_gym.learning.runs.folder import (
     CURVE_FILE,
     EVALUATION_FILE,
     EVALUATION_PICTURE_FILE,

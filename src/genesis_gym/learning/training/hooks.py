@@ -18,12 +18,12 @@ import torch
 from stable_baselines3.common.callbacks import BaseCallback
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.learning.checkpoint import save_checkpoint
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.evaluate import EvaluationResult, evaluate_policy
-from genesis_gym.learning.policy import ObservationNormalizer, deterministic, save_policy
-from genesis_gym.learning.runs import BEST_POLICY_FILE
-from genesis_gym.runtime.ranks import any_rank, of_first_rank, rank
+from genesis_gym.learning.agents.checkpoint import save_checkpoint
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.evaluation.evaluate import EvaluationResult, evaluate_policy
+from genesis_gym.learning.agents.policy import ObservationNormalizer, deterministic, save_policy
+from genesis_gym.learning.runs.folder import BEST_POLICY_FILE
+from genesis_gym.learning.agents.ranks import any_rank, of_first_rank, rank
 
 logger = logging.getLogger("genesis_gym")
 

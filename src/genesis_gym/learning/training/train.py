@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecMonitor
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
-from genesis_gym.learning.callbacks import (
+from genesis_gym.learning.training.hooks import (
     Checkpoints,
     PeriodicEvaluation,
     StaggeredStart,
@@ -22,13 +22,13 @@ from genesis_gym.learning.callbacks import (
     TrainingLog,
     stopping_in_order,
 )
-from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume, save_checkpoint
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.evaluate import EvaluationResult
-from genesis_gym.learning.faults import FaultDump
-from genesis_gym.learning.files import check_folder
-from genesis_gym.learning.logs import make_logger
-from genesis_gym.learning.policy import (
+from genesis_gym.learning.agents.checkpoint import carry_over, read_checkpoint, resume, save_checkpoint
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.evaluation.evaluate import EvaluationResult
+from genesis_gym.learning.evaluation.faults import FaultDump
+from genesis_gym.learning.runs.files import check_folder
+from genesis_gym.learning.runs.logs import make_logger
+from genesis_gym.learning.agents.policy import (
     Act,
     ObservationNormalizer,
     deterministic,
@@ -36,8 +36,8 @@ from genesis_gym.learning.policy import (
     save_policy,
     save_sb3_archives,
 )
-from genesis_gym.learning.presets import Sb3Hyperparameters
-from genesis_gym.learning.runs import (
+from genesis_gym.learning.config.presets import Sb3Hyperparameters
+from genesis_gym.learning.runs.folder import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
     FAULTS_FOLDER,
@@ -45,7 +45,7 @@ from genesis_gym.learning.runs import (
     remove_torn,
     write_json,
 )
-from genesis_gym.runtime.ranks import of_first_rank, rank
+from genesis_gym.learning.agents.ranks import of_first_rank, rank
 
 
 def train(

@@ -16,7 +16,7 @@ from matplotlib.ticker import MaxNLocator
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from genesis_gym.learning.runs import write_whole
+from genesis_gym.learning.runs.folder import write_whole
 
 HISTORY_FILE = "history.png"
 IMPORTANCES_FILE = "importances.png"

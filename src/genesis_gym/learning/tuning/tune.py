@@ -30,12 +30,12 @@ from stable_baselines3.common.callbacks import BaseCallback
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, check_positive_int
-from genesis_gym.learning.config import TrainConfig, parse_config
-from genesis_gym.learning.evaluate import evaluate_policy
-from genesis_gym.learning.policy import ObservationNormalizer, deterministic
-from genesis_gym.learning.progress import announced
-from genesis_gym.learning.runs import new_run_folder, write_json
-from genesis_gym.learning.study import (
+from genesis_gym.learning.config.train_config import TrainConfig, parse_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.agents.policy import ObservationNormalizer, deterministic
+from genesis_gym.learning.training.progress import announced
+from genesis_gym.learning.runs.folder import new_run_folder, write_json
+from genesis_gym.learning.tuning.study import (
     CONFIG_ATTRIBUTE,
     FAILURE_ATTRIBUTE,
     OBJECTIVES,
@@ -45,9 +45,9 @@ from genesis_gym.learning.study import (
     one_line,
     open_study,
 )
-from genesis_gym.learning.train import train
-from genesis_gym.learning.trials import TrialFailedError, is_counted, run_trials
-from genesis_gym.learning.tune_plots import plot_study
+from genesis_gym.learning.training.train import train
+from genesis_gym.learning.tuning.trials import TrialFailedError, is_counted, run_trials
+from genesis_gym.learning.tuning.plots import plot_study
 
 #: Episode k of a trial's evaluation has seed TUNE_SEED + k: what is chosen on some episodes is judged on others,
 #: those of `EVALUATION_SEED`.

@@ -16,9 +16,9 @@ import torch
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, RunFolderError, shown
-from genesis_gym.learning.config import TrainConfig, parse_config
-from genesis_gym.learning.files import MAX_CHECKPOINT, read_tensors
-from genesis_gym.learning.runs import write_whole
+from genesis_gym.learning.config.train_config import TrainConfig, parse_config
+from genesis_gym.learning.runs.files import MAX_CHECKPOINT, read_tensors
+from genesis_gym.learning.runs.folder import write_whole
 
 logger = logging.getLogger("genesis_gym")
 

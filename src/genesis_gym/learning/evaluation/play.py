@@ -14,9 +14,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.env import StepResult
 from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.policy import Act, open_run
-from genesis_gym.learning.progress import HEARTBEAT_SECONDS, announced
-from genesis_gym.learning.runs import locate, read_config
+from genesis_gym.learning.agents.policy import Act, open_run
+from genesis_gym.learning.training.progress import HEARTBEAT_SECONDS, announced
+from genesis_gym.learning.runs.folder import locate, read_config
 
 Outcome = Literal["success", "failure", "time out", "fault"]
 

@@ -28,10 +28,10 @@ from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, RunFolderError, shown
-from genesis_gym.learning.config import MAX_TIMESTEPS
-from genesis_gym.learning.files import MAX_CHECKPOINT, check_folder, read_tensors
-from genesis_gym.learning.runs import CHECKPOINT_FILE, write_whole
-from genesis_gym.runtime.ranks import gather, rank, world_size
+from genesis_gym.learning.config.train_config import MAX_TIMESTEPS
+from genesis_gym.learning.runs.files import MAX_CHECKPOINT, check_folder, read_tensors
+from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, write_whole
+from genesis_gym.learning.agents.ranks import gather, rank, world_size
 
 Tensors = dict[str, torch.Tensor]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, shown
-from genesis_gym.learning.presets import (
+from genesis_gym.learning.config.presets import (
     PRESETS,
     AnyHyperparameters,
     Hyperparameters,

@@ -22,10 +22,10 @@ from genesis_gym.adapters.spaces import ENTRIES, action_space, observation_space
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, MissingDependencyError, RunFolderError
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.files import MAX_POLICY, read_tensors
-from genesis_gym.learning.presets import Sb3Hyperparameters
-from genesis_gym.learning.runs import (
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.runs.files import MAX_POLICY, read_tensors
+from genesis_gym.learning.config.presets import Sb3Hyperparameters
+from genesis_gym.learning.runs.folder import (
     BEST_POLICY_FILE,
     POLICY_FILE,
     SB3_FILE,
@@ -119,7 +119,7 @@ def find_algorithm(name: str) -> type[BaseAlgorithm]:
             return TQC
         # RSL-RL imports GitPython, which would not be imported without a git command, and needs none here.
         os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-        from genesis_gym.learning.rsl_rl import RslRlPPO
+        from genesis_gym.learning.agents.rsl_rl import RslRlPPO
     except ImportError as error:
         reason = str(error).strip().splitlines()[0]
         raise MissingDependencyError(
@@ -335,7 +335,7 @@ def open_run(
     env = make_core(config.env, num_envs, **config.evaluation_env(), **kwargs)
     try:
         if archive is not None:
-            from genesis_gym.learning.archive import load_archive
+            from genesis_gym.learning.agents.archive import load_archive
 
             return config, env, load_archive(archive, config, env)
         return config, env, load_policy(folder, config, env, best=best)

@@ -19,7 +19,7 @@ import torch
 from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_observation
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, GenesisGymError, MissingDependencyError, check_positive_int
-from genesis_gym.learning.policy import Act
+from genesis_gym.learning.agents.policy import Act
 from genesis_gym.registration import find_spec
 
 #: Where Minari looks for datasets; unset, in `~/.minari/datasets`.

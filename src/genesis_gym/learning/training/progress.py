@@ -23,8 +23,8 @@ from rich.table import Table
 from rich.text import Text
 from stable_baselines3.common.callbacks import BaseCallback
 
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.evaluate import EvaluationResult
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.evaluation.evaluate import EvaluationResult
 
 #: Without a terminal, seconds between two signs of life.
 HEARTBEAT_SECONDS = 15.0

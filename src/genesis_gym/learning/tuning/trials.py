@@ -16,7 +16,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from genesis_gym.learning.study import CONFIG_ATTRIBUTE, FAILURE_ATTRIBUTE, GRACE_SECONDS
+from genesis_gym.learning.tuning.study import CONFIG_ATTRIBUTE, FAILURE_ATTRIBUTE, GRACE_SECONDS
 
 
 class TrialFailedError(Exception):

@@ -15,13 +15,13 @@ from rich.console import Console
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, WriteError
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
-from genesis_gym.learning.policy import Act, find_algorithm
-from genesis_gym.learning.presets import Sb3Hyperparameters
-from genesis_gym.learning.progress import TrainingProgress, announced
-from genesis_gym.learning.report import describe_run, draw_pictures, write_report
-from genesis_gym.learning.runs import (
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
+from genesis_gym.learning.agents.policy import Act, find_algorithm
+from genesis_gym.learning.config.presets import Sb3Hyperparameters
+from genesis_gym.learning.training.progress import TrainingProgress, announced
+from genesis_gym.learning.report.page import describe_run, draw_pictures, write_report
+from genesis_gym.learning.runs.folder import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
     EVALUATION_FILE,
@@ -29,9 +29,9 @@ from genesis_gym.learning.runs import (
     VIDEO_FILE,
     write_json,
 )
-from genesis_gym.learning.train import train
+from genesis_gym.learning.training.train import train
 from genesis_gym.runtime import describe_device, start
-from genesis_gym.runtime.ranks import joined, world_size
+from genesis_gym.learning.agents.ranks import joined, world_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -222,7 +222,7 @@ def _forget(folder: Path) -> None:
 
 def _film(env: BatchedEnv, act: Act, folder: Path, console: Console) -> None:
     try:
-        from genesis_gym.learning.video import record_video
+        from genesis_gym.learning.report.video import record_video
     except ImportError as error:
         console.print(f"No video: {error}; pip install 'genesis-gym[video]' brings it")
         return

@@ -30,7 +30,7 @@ from genesis_gym.adapters.rsl_rl import OBSERVATION_GROUP, GenesisRslRlVecEnv
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv, info_dicts
 from genesis_gym.adapters.spaces import to_numpy
 from genesis_gym.core import BatchedEnv
-from genesis_gym.runtime.ranks import rank, world_size
+from genesis_gym.learning.agents.ranks import rank, world_size
 
 #: Actor and critic see the same.
 OBSERVATION_GROUPS = {"actor": [OBSERVATION_GROUP], "critic": [OBSERVATION_GROUP]}

@@ -24,15 +24,15 @@ import yaml
 from rich.console import Console
 
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning.config import TrainConfig, make_config
-from genesis_gym.learning.files import check_folder, read_yaml
-from genesis_gym.learning.runs import CHECKPOINT_FILE, REPORT_FILE, write_whole
+from genesis_gym.learning.config.train_config import TrainConfig, make_config
+from genesis_gym.learning.runs.files import check_folder, read_yaml
+from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, REPORT_FILE, write_whole
 from genesis_gym.registration import find_spec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from genesis_gym.learning.pipeline import Report, RunOptions
+    from genesis_gym.learning.pipeline.run import Report, RunOptions
 
 PLAN_FILE = "stages.yaml"
 
@@ -100,7 +100,7 @@ def run_stages(plan: Plan, folder: Path, console: Console, **options: Unpack[Run
         plan: The config of each stage.
         folder: A new, empty folder, or one where the same plan was interrupted.
         console: Where progress is shown.
-        **options: As `genesis_gym.learning.pipeline.RunOptions` lists them.
+        **options: As `genesis_gym.learning.pipeline.run.RunOptions` lists them.
 
     Yields:
         The report of each stage as it finishes.
@@ -111,7 +111,7 @@ def run_stages(plan: Plan, folder: Path, console: Console, **options: Unpack[Run
     check_folder(folder)
     _keep_plan(plan, folder)
     _check_match(plan, options.get("backend", "auto"))
-    from genesis_gym.learning.pipeline import run_pipeline
+    from genesis_gym.learning.pipeline.run import run_pipeline
 
     before: Path | None = None
     for number, config in enumerate(plan, start=1):
@@ -161,7 +161,7 @@ def _check_match(plan: Plan, backend: str) -> None:
     ):
         return
     from genesis_gym.core.make import make_core
-    from genesis_gym.learning.checkpoint import check_match, layout_of
+    from genesis_gym.learning.agents.checkpoint import check_match, layout_of
 
     layouts = []
     for config in plan:

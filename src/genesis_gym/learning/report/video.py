@@ -17,10 +17,10 @@ from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.play import FIRST_STATE_SECONDS, LAST_STATE_SECONDS, Episode, Moment, narrated, play
-from genesis_gym.learning.policy import Act, open_run
-from genesis_gym.learning.progress import announced
-from genesis_gym.learning.runs import locate, read_config, write_whole
+from genesis_gym.learning.evaluation.play import FIRST_STATE_SECONDS, LAST_STATE_SECONDS, Episode, Moment, narrated, play
+from genesis_gym.learning.agents.policy import Act, open_run
+from genesis_gym.learning.training.progress import announced
+from genesis_gym.learning.runs.folder import locate, read_config, write_whole
 from genesis_gym.runtime.simulation import CAMERA_RESOLUTION
 
 #: Frames in a second of video. A frame is one control step, so that 50 Hz control is seen at half its speed.

@@ -11,9 +11,9 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
-from genesis_gym.learning.config import TrainConfig
-from genesis_gym.learning.policy import Act, ObservationNormalizer, deterministic, find_algorithm
-from genesis_gym.learning.runs import SB3_NORMALIZE_FILE
+from genesis_gym.learning.config.train_config import TrainConfig
+from genesis_gym.learning.agents.policy import Act, ObservationNormalizer, deterministic, find_algorithm
+from genesis_gym.learning.runs.folder import SB3_NORMALIZE_FILE
 
 #: What SB3 raises of an archive that is damaged, or of another environment.
 _FAULTS = (

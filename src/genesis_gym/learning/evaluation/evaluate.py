@@ -16,7 +16,7 @@ from pydantic import Field, FiniteFloat
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.policy import Act, open_run
+from genesis_gym.learning.agents.policy import Act, open_run
 
 #: Episode k of an evaluation has seed EVALUATION_SEED + k, far from the seeds that training uses.
 EVALUATION_SEED = 1_000_000

@@ -26,10 +26,10 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, check_positive_int, is_number, shown
-from genesis_gym.learning.config import TrainConfig, make_config, parse_config
-from genesis_gym.learning.files import MAX_DATABASE, check_file, check_folder, read_json
-from genesis_gym.learning.runs import new_run_folder, write_json
-from genesis_gym.learning.search_space import SPACES, Parameter, SearchSpace, SpaceFunction, parse_space
+from genesis_gym.learning.config.train_config import TrainConfig, make_config, parse_config
+from genesis_gym.learning.runs.files import MAX_DATABASE, check_file, check_folder, read_json
+from genesis_gym.learning.runs.folder import new_run_folder, write_json
+from genesis_gym.learning.tuning.search_space import SPACES, Parameter, SearchSpace, SpaceFunction, parse_space
 
 STUDY_FILE = "study.json"
 DATABASE_FILE = "study.db"
