@@ -35,7 +35,9 @@ class Evaluate:
             if not self.plot.absolute().parent.is_dir():
                 raise ArgumentError(f"--plot {self.plot} cannot be written: {self.plot.parent} is no folder")
 
-        from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, describe, evaluate_run
+        from genesis_gym.learning.config.seeds import EVALUATION_SEED
+        from genesis_gym.learning.evaluation.evaluate import evaluate_run
+        from genesis_gym.learning.evaluation.result import describe
 
         import_modules(self.imports)
         seed = EVALUATION_SEED if self.seed is None else self.seed

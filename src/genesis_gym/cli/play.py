@@ -33,7 +33,7 @@ class Play:
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED
+        from genesis_gym.learning.config.seeds import EVALUATION_SEED
         from genesis_gym.learning.evaluation.play import watch_run
         from genesis_gym.learning.runs.folder import locate
         from genesis_gym.runtime import BACKENDS

@@ -86,7 +86,7 @@ class Tune:
                 folder,
                 trials=self.trials,
                 storage=self.storage,
-                backend=self.device,
+                device=self.device,
                 console=console,
             )
         except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""SB3's own archives: unpickled, which runs any code that they hold, and only where somebody says `--trust`."""
+"""SB3's own archives: unpickled, which runs any code that they hold, and only with `--trust`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
+from genesis_gym.learning.agents.sb3 import Normalizer, Sb3Policy, find_algorithm
 from genesis_gym.learning.config.train_config import TrainConfig
-from genesis_gym.learning.agents.policy import Act, ObservationNormalizer, deterministic, find_algorithm
 from genesis_gym.learning.runs.folder import SB3_NORMALIZE_FILE
 
-#: What SB3 raises of an archive that is damaged, or of another environment.
+#: Errors that SB3 raises of a damaged archive, or of one for another environment.
 _FAULTS = (
     AssertionError,
     AttributeError,
@@ -30,7 +30,7 @@ _FAULTS = (
 )
 
 
-def load_archive(path: Path, config: TrainConfig, env: BatchedEnv) -> Act:
+def load_archive(path: Path, config: TrainConfig, env: BatchedEnv) -> Sb3Policy:
     """Unpickle a model, and the normaliser beside it if there is one. This runs any code that they hold.
 
     Args:
@@ -45,12 +45,18 @@ def load_archive(path: Path, config: TrainConfig, env: BatchedEnv) -> Act:
         RunFolderError: It cannot be loaded, or does not fit the environment.
     """
     statistics = path.with_name(SB3_NORMALIZE_FILE)
-    rows: VecEnv = GenesisSb3VecEnv(env)
+    vec_env: VecEnv = GenesisSb3VecEnv(getattr(env, "old", env))
+    groups = {}
     try:
         if statistics.exists():
-            rows = VecNormalize.load(str(statistics), rows)
-        model = find_algorithm(config.algorithm).load(path, env=rows, device=env.device)
+            vec_env = VecNormalize.load(str(statistics), vec_env)
+            groups = {name: value.shape[1:] for name, value in env.observation.items() if value.ndim == 2}
+        model = find_algorithm(config.algorithm).load(path, env=vec_env, device=env.device)
+        normalizer = Normalizer(groups if isinstance(vec_env, VecNormalize) and vec_env.norm_obs else {}, 1.0)
+        if isinstance(vec_env, VecNormalize):
+            normalizer.clip.fill_(vec_env.clip_obs)
+            normalizer.load_statistics(vec_env)
     except _FAULTS as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise RunFolderError(f"{path} cannot be loaded: {reason}") from error
-    return deterministic(model.policy, ObservationNormalizer.of(model))
+    return Sb3Policy(model.policy, normalizer.to(env.device))

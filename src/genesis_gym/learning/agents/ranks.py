@@ -1,15 +1,15 @@
-"""Several processes that train together, as torchrun starts them: each is a rank, with a share of the rows.
+"""Several processes that train together, as torchrun starts them: each is a rank, with a share of the environments.
 
-A process that torchrun did not start is rank 0 of 1, and nothing here costs it anything. What the ranks tell each
-other are tensors; nothing is pickled.
+A process that torchrun did not start is rank 0 of 1, and nothing here costs it anything.
 """
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from genesis_gym.errors import ArgumentError
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def rank() -> int:
-    """Which of the ranks this process is; rank 0 writes the files and speaks to people."""
+    """The rank of this process; rank 0 writes files and logs."""
     return int(os.environ.get("RANK", "0"))
 
 
 def world_size() -> int:
-    """How many ranks there are, over all machines."""
+    """The number of ranks, over all machines."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -94,22 +94,23 @@ def of_first_rank(*numbers: float) -> tuple[float, ...]:
     return tuple(tensor.tolist())
 
 
-def gather(tensors: dict[str, torch.Tensor]) -> Sequence[dict[str, torch.Tensor]]:
-    """Bring the tensors of every rank to rank 0.
+def gather(state: dict[str, Any]) -> Sequence[dict[str, Any]]:
+    """Bring the nested state of every rank to rank 0.
 
     Args:
-        tensors: Name → tensor on the CPU, contiguous; shapes and dtypes may differ from rank to rank.
+        state: Dicts of tensors on the CPU and plain values; ranks may differ.
 
     Returns:
         On rank 0 those of each rank, in order; on another rank nothing.
     """
     if world_size() == 1:
-        return [tensors]
-    import safetensors.torch
+        return [state]
     import torch
     from torch import distributed
 
-    own = torch.frombuffer(bytearray(safetensors.torch.save(tensors)), dtype=torch.uint8)
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    own = torch.frombuffer(bytearray(buffer.getvalue()), dtype=torch.uint8)
     sizes = [torch.zeros(1, dtype=torch.int64) for _ in range(world_size())]
     distributed.all_gather(sizes, torch.tensor([own.numel()]))
     longest = max(int(size) for size in sizes)
@@ -117,6 +118,6 @@ def gather(tensors: dict[str, torch.Tensor]) -> Sequence[dict[str, torch.Tensor]
     parts = [torch.empty_like(padded) for _ in sizes] if rank() == 0 else None
     distributed.gather(padded, parts)
     return [
-        safetensors.torch.load(part[: int(size)].numpy().tobytes())
+        torch.load(io.BytesIO(part[: int(size)].numpy().tobytes()), weights_only=True)
         for part, size in zip(parts or (), sizes, strict=False)
     ]

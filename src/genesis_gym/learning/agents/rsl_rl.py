@@ -1,218 +1,279 @@
-"""RSL-RL's PPO with the face of an SB3 algorithm: checkpoints, evaluations, logs and progress need no other.
+"""RSL-RL as a `Learner`: its PPO, collecting and learning in torch from end to end.
 
-RSL-RL's own `OnPolicyRunner` collects and learns, one iteration at a time, in torch from end to end. What SB3's
-loop and callbacks ask for in between is kept here; statistics of episodes are brought to the host once a rollout.
+The loop is that of RSL-RL's `OnPolicyRunner`. Statistics of episodes are brought to the host once a rollout.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import time
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from gymnasium.spaces import Space
 from rsl_rl.algorithms import PPO
 from rsl_rl.models import MLPModel
 from rsl_rl.modules.distribution import BetaDistribution
-from rsl_rl.runners import OnPolicyRunner
-from stable_baselines3.common.buffers import RolloutBuffer
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import BasePolicy
-from stable_baselines3.common.preprocessing import get_action_dim, get_flattened_obs_dim
-from stable_baselines3.common.vec_env import VecEnv, VecMonitor
+from stable_baselines3.common.utils import set_random_seed
+from tensordict import TensorDict
 from torch import distributed, nn
 
-from genesis_gym.adapters.rsl_rl import OBSERVATION_GROUP, GenesisRslRlVecEnv
-from genesis_gym.adapters.sb3 import GenesisSb3VecEnv, info_dicts
-from genesis_gym.adapters.spaces import to_numpy
+from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
 from genesis_gym.core import BatchedEnv
+from genesis_gym.errors import ArgumentError
+from genesis_gym.learning.agents.episodes import AVERAGED
+from genesis_gym.learning.agents.learner import Hook, Learner
+from genesis_gym.learning.agents.policy import Observation, Policy
 from genesis_gym.learning.agents.ranks import rank, world_size
+from genesis_gym.learning.agents.state import State, check_like, check_optimizer, load_optimizer, optimizer_state
+from genesis_gym.learning.config.hyperparameters import RslRlPPOHyperparameters
+from genesis_gym.learning.config.seeds import MAX_SEED, training_seed
+from genesis_gym.learning.config.train_config import TrainConfig
 
-#: Actor and critic see the same.
-OBSERVATION_GROUPS = {"actor": [OBSERVATION_GROUP], "critic": [OBSERVATION_GROUP]}
+#: Hyperparameters that are arguments of the networks, of the actor alone, and of the loop; the others are the PPO's.
+NETWORK_ARGUMENTS = ("hidden_dims", "activation", "obs_normalization")
+ACTOR_ARGUMENTS = ("distribution", "init_std")
+LOOP_ARGUMENTS = ("num_steps_per_env", "final_entropy_coef")
 
 
-class RslRlPolicy(BasePolicy):
-    """RSL-RL's actor and critic, each with its normaliser.
+class RslRlPolicy(Policy):
+    """RSL-RL's actor, with its critic, and the normalisers of both."""
 
-    Attributes:
-        actor: Observation → distribution of the action.
-        critic: Observation → value.
-        optimizer: Of both; there while training.
-    """
+    def __init__(self, actor: MLPModel, critic: MLPModel) -> None:
+        super().__init__()
+        self.actor = actor
+        self.critic = critic
 
-    optimizer: torch.optim.Optimizer
-
-    def __init__(
-        self,
-        observation_space: Space[Any],
-        action_space: Space[Any],
-        lr_schedule: Callable[[float], float],
-        **networks: Any,
-    ) -> None:
-        super().__init__(observation_space, action_space)
-        sizes = {"actor": get_action_dim(action_space), "critic": 1}
-        observation: Any = {OBSERVATION_GROUP: torch.zeros(1, get_flattened_obs_dim(observation_space))}
-        self.actor, self.critic = (
-            MLPModel(observation, OBSERVATION_GROUPS, part, size, **_network_config(part, **networks))
-            for part, size in sizes.items()
-        )
-
-    def _predict(self, observation: Any, deterministic: bool = False) -> torch.Tensor:
-        action: torch.Tensor = self.actor({OBSERVATION_GROUP: observation}, stochastic_output=not deterministic)
+    @torch.no_grad()
+    def forward(self, observation: Observation) -> torch.Tensor:
+        """Act by the mean of the distribution."""
+        self.eval()
+        action: torch.Tensor = self.actor(observation)
         return action
 
+    def check_tensors(self) -> None:
+        """Refuse nothing: any finite numbers act."""
 
-class RslRlPPO(OnPolicyAlgorithm):
+
+def make_policy(config: TrainConfig, env: BatchedEnv) -> RslRlPolicy:
+    """Make an untrained policy."""
+    groups, models = observation_groups(env), model_configs(config)
+    observation: Any = {name: torch.zeros_like(value[:1]).cpu() for name, value in env.observation.items()}
+    sizes = {"actor": env.action_dim, "critic": 1}
+    actor, critic = (MLPModel(observation, groups, part, size, **models[part]) for part, size in sizes.items())
+    return RslRlPolicy(actor, critic)
+
+
+def observation_groups(env: BatchedEnv) -> dict[str, list[str]]:
+    """The groups of the observation that actor and critic see: `critic` is the critic's own where there is one.
+
+    Raises:
+        ArgumentError: The observation has no group `policy`, or one of the two is no vector.
+    """
+    shapes = {name: tuple(value.shape[1:]) for name, value in env.observation.items()}
+    if "policy" not in shapes:
+        raise ArgumentError(f"RSL-RL needs an observation group 'policy'; there are {', '.join(shapes)}")
+    groups = {"actor": ["policy"], "critic": ["critic" if "critic" in shapes else "policy"]}
+    for (name,) in groups.values():
+        if len(shapes[name]) != 1:
+            raise ArgumentError(
+                f"RSL-RL's networks here take vectors; the group {name!r} has shape {shapes[name]}"
+            )
+    return groups
+
+
+def model_configs(config: TrainConfig) -> dict[str, dict[str, Any]]:
+    """Arguments of RSL-RL's actor and critic."""
+    hyperparameters = config.hyperparameters
+    assert isinstance(hyperparameters, RslRlPPOHyperparameters)
+    network = {name: getattr(hyperparameters, name) for name in NETWORK_ARGUMENTS}
+    network["hidden_dims"] = list(network["hidden_dims"])
+    if hyperparameters.distribution == "beta":
+        actor: dict[str, Any] = {"class_name": SquareplusBeta}
+    else:
+        actor = {"class_name": "GaussianDistribution", "init_std": hyperparameters.init_std}
+    return {"actor": {**network, "distribution_cfg": actor}, "critic": dict(network)}
+
+
+class RslRlLearner(Learner):
     """PPO of RSL-RL.
 
     Attributes:
-        runner: RSL-RL's own.
+        algorithm: RSL-RL's object.
     """
 
-    policy: RslRlPolicy  # type: ignore[assignment]
-    rollout_buffer: Any = None  # RSL-RL has its own
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {"MlpPolicy": RslRlPolicy}
-
-    def __init__(
-        self,
-        policy: str,
-        env: VecEnv,
-        *,
-        seed: int,
-        device: torch.device,
-        policy_kwargs: dict[str, Any],
-        stats_window_size: int,
-        num_steps_per_env: int,
-        final_entropy_coef: float | None,
-        **algorithm: Any,
-    ) -> None:
-        """Make the runner.
+    def __init__(self, config: TrainConfig, env: BatchedEnv) -> None:
+        """Make the algorithm that a config describes, untrained. Every rank makes its own and takes its share.
 
         Args:
-            policy: `"MlpPolicy"`.
-            env: A `VecMonitor` around a `GenesisSb3VecEnv`: it resets the rows and keeps the episodes' statistics.
-            seed: Of the policy and of row 0.
-            device: Where the networks live.
-            policy_kwargs: `hidden_dims`, `activation`, `obs_normalization`, `distribution`, `init_std`.
-            stats_window_size: Episodes over which success and return are averaged.
-            num_steps_per_env: Steps of each row between two updates.
-            final_entropy_coef: `entropy_coef` of the training's second half; None: it stays.
-            **algorithm: Further arguments of `rsl_rl.algorithms.PPO`.
+            config: The config.
+            env: The environment that it will train in, with this rank's share.
+
+        Raises:
+            ArgumentError: The episodes of the environment have no end, or its observation has no suitable groups.
         """
-        self._algorithm = algorithm
-        self._final_entropy_coef = final_entropy_coef
-        super().__init__(
-            policy,
-            env,
-            learning_rate=algorithm["learning_rate"],
-            n_steps=num_steps_per_env,
-            gamma=algorithm["gamma"],
-            gae_lambda=algorithm["lam"],
-            ent_coef=algorithm["entropy_coef"],
-            vf_coef=algorithm["value_loss_coef"],
-            max_grad_norm=algorithm["max_grad_norm"],
-            use_sde=False,
-            sde_sample_freq=-1,
-            stats_window_size=stats_window_size,
-            policy_kwargs=policy_kwargs,
-            seed=seed,
-            device=device,
-        )
-
-    def _setup_model(self) -> None:
-        self._setup_lr_schedule()
-        self.set_random_seed(self.seed)
-        assert isinstance(self.env, VecMonitor) and isinstance(self.env.venv, GenesisSb3VecEnv)
-        assert isinstance(self.env.venv.core, BatchedEnv), "training has all rows in this process"
-        self._core = self.env.venv.core
-        config = {
-            "num_steps_per_env": self.n_steps,
-            "check_for_nan": False,  # the core has looked
-            "obs_groups": dict(OBSERVATION_GROUPS),
-            "algorithm": {"class_name": _PPO, **self._algorithm},
-            **{
-                part: {"class_name": "MLPModel", **_network_config(part, **self.policy_kwargs)}
-                for part in OBSERVATION_GROUPS
-            },
+        super().__init__(config, env)
+        set_random_seed(config.seed)
+        self._timesteps = 0
+        self._updates = 0
+        self._figures: dict[str, float] = {}
+        hyperparameters = config.hyperparameters.model_dump()
+        self._arguments = {name: hyperparameters[name] for name in LOOP_ARGUMENTS}
+        for name in (*LOOP_ARGUMENTS, *NETWORK_ARGUMENTS, *ACTOR_ARGUMENTS):
+            hyperparameters.pop(name)
+        self._vec_env = GenesisRslRlVecEnv(env)
+        ranks = {"global_rank": rank(), "local_rank": 0, "world_size": world_size()}
+        models = model_configs(config)
+        arguments = {
+            "num_steps_per_env": self._arguments["num_steps_per_env"],
+            "obs_groups": observation_groups(env),
+            "algorithm": {"class_name": BootstrappedPPO, **hyperparameters},
+            "actor": {"class_name": "MLPModel", **models["actor"]},
+            "critic": {"class_name": "MLPModel", **models["critic"]},
+            "multi_gpu": ranks if world_size() > 1 else None,
         }
-        with contextlib.redirect_stdout(io.StringIO()):  # where RSL-RL describes itself
-            self.runner = _Runner(GenesisRslRlVecEnv(self._core), config, device=str(self.device))
-        self._rollout = _Rollout(self)
-        self.runner.logger = self._rollout  # type: ignore[assignment]
-        learner = self.runner.alg
+        with contextlib.redirect_stdout(io.StringIO()):  # RSL-RL prints its networks
+            self.algorithm: Any = BootstrappedPPO.construct_algorithm(
+                self._vec_env.get_observations(), self._vec_env, arguments, str(env.device)
+            )
         if world_size() > 1:
-            self._begin_rank()
-        self.policy = RslRlPolicy(
-            self.observation_space, self.action_space, self.lr_schedule, **self.policy_kwargs
-        )
-        self.policy.actor, self.policy.critic = learner.actor, learner.critic
-        self.policy.optimizer = learner.optimizer
-
-    def _begin_rank(self) -> None:
-        """Take over rank 0's networks, draw other actions than it, and seed the rows on from the rank before."""
-        self.runner.alg.broadcast_parameters()
-        assert self.seed is not None and self.env is not None
-        if rank() > 0:
-            self.set_random_seed((self.seed + rank()) % 2**32)
-        self.env.seed(self.seed + rank() * self.env.num_envs)
+            self.algorithm.broadcast_parameters()
+            if rank() > 0:  # other actions than rank 0
+                set_random_seed((config.seed + rank()) % MAX_SEED)
+        self._seed: int | None = training_seed(config.seed, rank() * env.num_envs)
 
     @property
-    def adaptive_learning_rate(self) -> float:
-        """What RSL-RL's adaptive schedule has made of the learning rate."""
-        return float(self.runner.alg.learning_rate)
+    def timesteps(self) -> int:
+        """Environment steps so far, over all ranks."""
+        return self._timesteps
 
-    @adaptive_learning_rate.setter
-    def adaptive_learning_rate(self, rate: float) -> None:
-        if rate <= 0:
-            raise ValueError(f"the learning rate is {rate}")
-        if self.runner.alg.schedule == "fixed":
-            return  # a stage may have another than the one before
-        self.runner.alg.learning_rate = rate
-        for group in self.runner.alg.optimizer.param_groups:
-            group["lr"] = rate
+    @property
+    def policy(self) -> RslRlPolicy:
+        """The policy as it is now."""
+        return RslRlPolicy(self.algorithm.actor, self.algorithm.critic)
 
-    def collect_rollouts(
-        self, env: VecEnv, callback: BaseCallback, rollout_buffer: RolloutBuffer, n_rollout_steps: int
-    ) -> bool:
-        """Let the runner collect a rollout and learn from it.
+    def learn(self, timesteps: int, hooks: Sequence[Hook]) -> None:
+        """Collect and learn until so many steps have been taken in all."""
+        if self._seed is not None:  # a new training; a resumed one is in the midst of its episodes
+            self._vec_env.reset(self._seed)
+            self._seed = None
+        for hook in hooks:
+            hook.before_training(self)
+        observation = self._vec_env.get_observations()
+        while self._timesteps < timesteps:
+            for hook in hooks:
+                hook.before_rollout(self)
+            final = self._arguments["final_entropy_coef"]
+            if final is not None and self._timesteps >= timesteps / 2:
+                self.algorithm.entropy_coef = final
+            observation = self._collect(observation)
+            with torch.inference_mode():
+                self.algorithm.compute_returns(observation)
+            losses = self.algorithm.update()
+            self._updates += self.algorithm.num_learning_epochs
+            std = self.algorithm.get_policy().output_std.mean().item()
+            figures = {**losses, "learning_rate": self.algorithm.learning_rate, "std": std}
+            self._figures = {f"train/{name}": float(figure) for name, figure in figures.items()}
+            for hook in hooks:
+                hook.after_rollout(self)
+        for hook in hooks:
+            hook.after_training(self)
 
-        Returns:
-            Whether every callback wants to go on.
-        """
-        if self._final_entropy_coef is not None and self.num_timesteps >= self._total_timesteps / 2:
-            self.runner.alg.entropy_coef = self._final_entropy_coef
-        callback.on_rollout_start()
-        self._rollout.begin(callback)
-        self.runner.learn(1)
-        self._n_updates += self._algorithm["num_learning_epochs"]
-        self._rollout.count_episodes()
-        callback.update_locals({"infos": info_dicts(self._rollout.metrics)})
-        callback.on_rollout_end()
-        return self._rollout.going_on
+    def _collect(self, observation: TensorDict) -> TensorDict:
+        """Take the steps of a rollout."""
+        self.algorithm.train_mode()
+        steps: list[torch.Tensor] = []
+        names: list[str] = []
+        with torch.inference_mode():
+            for _ in range(self._arguments["num_steps_per_env"]):
+                actions = self.algorithm.act(observation)
+                observation, reward, done, extras = self._vec_env.step(actions)
+                self.algorithm.process_env_step(observation, reward, done, extras)
+                metrics = extras["metrics"]
+                names = [n for n in metrics if n in ("is_success", "fault") or n.partition("/")[0] in AVERAGED]
+                steps.append(torch.stack([reward, done.to(reward), *(metrics[n].to(reward) for n in names)]))
+                self._timesteps += self.env.num_envs * world_size()
+        for reward, done, *values in torch.stack(steps).cpu().numpy():
+            columns = dict(zip(names, values, strict=True))
+            self.episodes.step(
+                reward, done > 0, lambda env, columns=columns: {n: column[env] for n, column in columns.items()}
+            )
+        return observation
 
-    def train(self) -> None:
-        """Do nothing: the runner has learned from the rollout already."""
+    def figures(self) -> dict[str, float]:
+        """Losses, learning rate and standard deviation of the last update."""
+        figures, self._figures = self._figures, {}
+        return figures
+
+    def model_state(self) -> State:
+        """Networks, their normalisers, the optimiser, and the adapted learning rate."""
+        return {
+            "actor": dict(self.algorithm.actor.state_dict()),
+            "critic": dict(self.algorithm.critic.state_dict()),
+            "optimizer": optimizer_state(self.algorithm.optimizer),
+            "learning_rate": float(self.algorithm.learning_rate),
+        }
+
+    def check_model_state(self, state: Any) -> None:
+        """Refuse a state of other networks."""
+        check_like({**self.model_state(), "optimizer": None}, state, "model", finite=True, unchecked=True)
+        check_optimizer(self.algorithm.optimizer, state["optimizer"], "model/optimizer")
+        if state["learning_rate"] <= 0:
+            raise ValueError(f"the learning rate is {state['learning_rate']}")
+
+    def load_model_state(self, state: State) -> None:
+        """Take over networks and optimiser, and the learning rate if it adapts."""
+        self.algorithm.actor.load_state_dict(state["actor"])
+        self.algorithm.critic.load_state_dict(state["critic"])
+        load_optimizer(self.algorithm.optimizer, state["optimizer"])
+        if self.algorithm.schedule != "fixed":
+            self.algorithm.learning_rate = state["learning_rate"]
+        for group in self.algorithm.optimizer.param_groups:
+            group["lr"] = self.algorithm.learning_rate
+
+    def loop_state(self) -> State:
+        """Counters and the statistics of episodes; the environment has the last observation."""
+        return {"timesteps": self._timesteps, "updates": self._updates, "episodes": self.episodes.state_dict()}
+
+    def check_loop_state(self, state: Any) -> None:
+        """Refuse a state of another training."""
+        check_like({"timesteps": 0, "updates": 0, "episodes": None}, state, "loop", unchecked=True)
+        if min(state["timesteps"], state["updates"]) < 0:
+            raise ValueError("loop has negative counts")
+        self.episodes.check_state_dict(state["episodes"])
+
+    def load_loop_state(self, state: State) -> None:
+        """Continue where another process was."""
+        self._timesteps, self._updates = state["timesteps"], state["updates"]
+        self.episodes.load_state_dict(state["episodes"])
+        self._seed = None
 
 
-class _Runner(OnPolicyRunner):
-    """RSL-RL's runner, in the process group that is there: its own would take no other than NCCL's."""
-
-    def _configure_multi_gpu(self) -> None:
-        self.gpu_world_size, self.gpu_global_rank, self.gpu_local_rank = world_size(), rank(), 0
-        self.is_distributed = False  # each `learn` would broadcast the parameters, and say so
-        ranks = {"global_rank": rank(), "local_rank": 0, "world_size": world_size()}
-        self.cfg["multi_gpu"] = ranks if world_size() > 1 else None
+make_learner = RslRlLearner
 
 
-class _PPO(PPO):
-    """RSL-RL's PPO, whose ranks normalise their advantages together, as one process with all rows would."""
+class BootstrappedPPO(PPO):
+    """RSL-RL's PPO with two differences.
+
+    A time-out is bootstrapped with the value of the true last state, V(s'), where RSL-RL's takes V(s) of the state
+    before. Ranks normalise their advantages together, as one process with all environments would.
+    """
+
+    def process_env_step(
+        self, obs: Any, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]
+    ) -> None:
+        """Record one step."""
+        time_outs = extras["time_outs"]
+        if bool(time_outs.any()):
+            final = extras["final_observation"]
+            values = self.critic(final[time_outs]).squeeze(-1)
+            rewards = rewards.clone()
+            rewards[time_outs] += self.gamma * values
+        rest = {name: value for name, value in extras.items() if name != "time_outs"}
+        super().process_env_step(obs, rewards, dones, rest)
 
     def compute_returns(self, obs: Any) -> None:
+        """Compute returns and advantages."""
         super().compute_returns(obs)
         if not self.is_multi_gpu or self.normalize_advantage_per_mini_batch:
             return
@@ -223,33 +284,6 @@ class _PPO(PPO):
         self.storage.advantages = deviation / (variance.sqrt() + 1e-8)
 
 
-class _BeforeSoftplus(nn.Module):
-    """What softplus makes squareplus of: (x + sqrt(x² + 4)) / 2 (Barron, 2021)."""
-
-    def forward(self, number: torch.Tensor) -> torch.Tensor:
-        square_plus = torch.asinh(number / 2.0).exp()  # the same, and the sum does not cancel out below zero
-        return square_plus + torch.log(-torch.expm1(-square_plus))
-
-
-class _Beta(BetaDistribution):
-    """RSL-RL's Beta distribution, but for the function that makes its two parameters positive.
-
-    RSL-RL's softplus is as good as flat below -10, where a parameter gets whose action has been low for long: what
-    a higher one is worth is not seen there any more. The slope of squareplus falls off as 1 / x² only.
-    """
-
-    _before_softplus = _BeforeSoftplus()
-
-    def update(self, mlp_output: torch.Tensor) -> None:
-        super().update(self._before_softplus(mlp_output))
-
-    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
-        return super().deterministic_output(self._before_softplus(mlp_output))
-
-    def as_deterministic_output_module(self) -> nn.Module:
-        return nn.Sequential(self._before_softplus, super().as_deterministic_output_module())
-
-
 def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     """The sum of all elements on all ranks, `()`."""
     total = tensor.sum()
@@ -257,74 +291,31 @@ def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:
     return total
 
 
-class _Rollout:
-    """What a rollout leaves behind: it stands where RSL-RL's runner has its logger, and speaks to SB3's callbacks.
+class _InverseSoftplus(nn.Module):
+    """The inverse of softplus, applied to squareplus: softplus of it is (x + sqrt(x² + 4)) / 2 (Barron, 2021)."""
 
-    Attributes:
-        metrics: Those of the last step.
-        going_on: Whether every callback wants to go on.
+    def forward(self, number: torch.Tensor) -> torch.Tensor:
+        square_plus = torch.asinh(number / 2.0).exp()  # the same, and the sum does not cancel out below zero
+        return square_plus + torch.log(-torch.expm1(-square_plus))
+
+
+class SquareplusBeta(BetaDistribution):
+    """RSL-RL's Beta distribution with squareplus in place of softplus for its two positive parameters.
+
+    Softplus is all but flat below -10, where the parameter of an action that has been low for long ends up: no
+    gradient leads back from there. The slope of squareplus falls off as 1 / x² only.
     """
 
-    writer = None  # so that the runner neither prints nor saves
+    _before_softplus = _InverseSoftplus()
 
-    def __init__(self, model: RslRlPPO) -> None:
-        self._model = model
-        self.metrics: dict[str, torch.Tensor] = {}
+    def update(self, mlp_output: torch.Tensor) -> None:
+        """Set the parameters."""
+        super().update(self._before_softplus(mlp_output))
 
-    def begin(self, callback: BaseCallback) -> None:
-        self._callback = callback
-        self._steps: list[torch.Tensor] = []
-        self.going_on = True
+    def deterministic_output(self, mlp_output: torch.Tensor) -> torch.Tensor:
+        """The mean."""
+        return super().deterministic_output(self._before_softplus(mlp_output))
 
-    def init_logging_writer(self) -> None:
-        """Do as RSL-RL's logger without a folder: nothing."""
-
-    def process_env_step(
-        self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any], intrinsic_rewards: None
-    ) -> None:
-        """Take note of a step, on its device."""
-        self.metrics = extras["metrics"]
-        self._steps.append(torch.stack([rewards, dones, self.metrics["is_success"]]))
-        self._model.num_timesteps += len(rewards) * world_size()
-        self.going_on = self._callback.on_step() and self.going_on
-
-    def log(
-        self, *, loss_dict: dict[str, float], learning_rate: float, action_std: torch.Tensor, **others: Any
-    ) -> None:
-        """Log the figures of an update."""
-        figures = {**loss_dict, "learning_rate": learning_rate, "std": action_std.mean().item()}
-        for name, figure in figures.items():
-            self._model.logger.record(f"train/{name}", figure)
-
-    def count_episodes(self) -> None:
-        """Go through the steps once more, for the statistics of the episodes that ended in them."""
-        model, monitor = self._model, self._model.env
-        assert isinstance(monitor, VecMonitor)
-        assert model.ep_info_buffer is not None and model.ep_success_buffer is not None
-        for reward, done, success in to_numpy(torch.stack(self._steps)):
-            monitor.episode_returns += reward
-            monitor.episode_lengths += 1
-            for row in done.nonzero()[0]:
-                episode = {
-                    "r": monitor.episode_returns[row],
-                    "l": monitor.episode_lengths[row],
-                    "t": round(time.time() - monitor.t_start, 6),
-                    "is_success": bool(success[row]),
-                }
-                model.ep_info_buffer.append(episode)
-                model.ep_success_buffer.append(episode["is_success"])
-                if monitor.results_writer is not None:
-                    monitor.results_writer.write_row(episode)
-            monitor.episode_returns[done > 0] = 0
-            monitor.episode_lengths[done > 0] = 0
-        model._last_obs = to_numpy(model._core.observation)
-        model._last_episode_starts = done > 0
-
-
-def _network_config(part: str, *, distribution: str, init_std: float, **network: Any) -> dict[str, Any]:
-    """Arguments of RSL-RL's actor or critic."""
-    if part == "critic":
-        return network
-    if distribution == "beta":
-        return {**network, "distribution_cfg": {"class_name": _Beta}}
-    return {**network, "distribution_cfg": {"class_name": "GaussianDistribution", "init_std": init_std}}
+    def as_deterministic_output_module(self) -> nn.Module:
+        """The mean, for export."""
+        return nn.Sequential(self._before_softplus, super().as_deterministic_output_module())

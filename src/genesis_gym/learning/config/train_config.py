@@ -8,31 +8,29 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, shown
-from genesis_gym.learning.config.presets import (
-    PRESETS,
+from genesis_gym.learning.config.hyperparameters import (
+    HYPERPARAMETERS,
     AnyHyperparameters,
-    Hyperparameters,
     PPOHyperparameters,
     RslRlPPOHyperparameters,
-    SACHyperparameters,
-    TD3Hyperparameters,
-    TQCHyperparameters,
-    find_preset,
 )
+from genesis_gym.learning.config.presets import PRESETS, find_preset
+from genesis_gym.learning.config.seeds import MAX_SEED
 from genesis_gym.registration import find_spec
 from genesis_gym.validation import validate
 from genesis_gym.variation.curriculum import Curriculum
 from genesis_gym.variation.randomization import Randomization
 
 #: Written into every run folder; another number means another layout of `config.json`.
-CONFIG_VERSION = 2
+CONFIG_VERSION = 3
 
-#: Bounds on what takes memory in proportion: a config may come from a stranger.
-MAX_ROWS = 2**17
+#: Bounds on sizes that cost memory: a config may come from a stranger.
+MAX_ENVS = 2**17
+MAX_WORKERS = 1024
 MAX_TIMESTEPS = 10**12
 MAX_ROLLOUT = 2**24
 MAX_OBSERVATION = 4096
-#: And on what takes time: an action of a second.
+#: Bound on a duration: an action of a second.
 MAX_REPEAT = 50
 
 #: An id as Gymnasium writes them, with or without the module that registers it.
@@ -47,41 +45,34 @@ def _check_size(parts: dict[str, int]) -> dict[str, int]:
     return parts
 
 
-#: Fields that a change adds to instead of replacing them → what an error calls one of their entries.
+#: Fields that `change_config` merges instead of replacing → what an error calls one of their entries.
 MERGED = {
     "hyperparameters": "hyperparameter",
     "reward_weights": "reward_weights",
     "randomization": "randomization",
 }
 
-HYPERPARAMETERS: dict[str, type[Hyperparameters]] = {
-    "PPO": PPOHyperparameters,
-    "SAC": SACHyperparameters,
-    "TQC": TQCHyperparameters,
-    "TD3": TD3Hyperparameters,
-    "RSL_PPO": RslRlPPOHyperparameters,
-}
-
 
 class TrainConfig(BaseModel):
-    """What a run was trained with; `config.json` of its folder.
+    """The complete description of a training run; `config.json` of its folder.
 
     Attributes:
         version: Layout of this file.
         env: Id of the environment.
         algorithm: A key of `PRESETS`.
         preset: Name of the preset that `hyperparameters` come from.
-        seed: Seed of the policy and of row 0; row i has seed + i.
-        num_envs: Rows.
-        timesteps: Environment steps over all rows.
+        seed: Seed of the policy; `training_seed(seed)` is that of environment 0.
+        num_envs: Environments, over all ranks.
+        num_workers: Processes among which the environments of a rank are shared out, this one included.
+        timesteps: Environment steps over all environments.
         hyperparameters: The algorithm's.
-        control_mode: What the actions mean, as `BatchedEnv` takes it; None for the task's.
+        control_mode: Action space, as `BatchedEnv` takes it; None for the task's.
         action_repeat: For how many commands of 20 ms an action lasts; None for the task's.
         reward: `"dense"` or `"sparse"`, as `BatchedEnv` takes it.
-        goal: Show the goal by itself, as `BatchedEnv` does; SAC, TQC and TD3 then learn with hindsight.
+        goal: Goal-conditioned observation, as `BatchedEnv` gives it; SAC, TQC and TD3 then learn with hindsight.
         reward_weights: Weights of reward terms that differ from the task's.
-        randomization: What of the physics varies, in training and in evaluation.
-        curriculum: When rows grow harder, in training; None for the full task from the start.
+        randomization: Randomised properties, in training and in evaluation.
+        curriculum: When the difficulty of an environment rises, in training; None for the full task from the start.
         observation_parts: Parts of the observation, as `BatchedEnv` takes them; None for the task's own.
         evaluate_every: Environment steps between two evaluations during training; None for none.
         stop_at_success: Success rate of such an evaluation at which training ends, 0 to 1.
@@ -94,8 +85,9 @@ class TrainConfig(BaseModel):
     env: str = Field(pattern=ENV_ID, max_length=200)
     algorithm: str
     preset: str = Field(max_length=200)
-    seed: int = Field(ge=0, lt=2**32)
-    num_envs: int = Field(ge=1, le=MAX_ROWS)
+    seed: int = Field(ge=0, lt=MAX_SEED)
+    num_envs: int = Field(ge=1, le=MAX_ENVS)
+    num_workers: int = Field(default=1, ge=1, le=MAX_WORKERS)
     timesteps: Timesteps
     hyperparameters: AnyHyperparameters
     control_mode: str | None = Field(default=None, max_length=200)
@@ -121,6 +113,14 @@ class TrainConfig(BaseModel):
         parts = getattr(self.hyperparameters, "num_mini_batches", 0)
         if steps < 2 * parts:
             raise ValueError(f"a rollout of {steps} steps cannot be divided into num_mini_batches={parts}")
+        if isinstance(self.hyperparameters, PPOHyperparameters) and steps < 2:
+            raise ValueError("a rollout of num_envs x n_steps = 1 step is too short; PPO needs at least 2")
+        return self
+
+    @model_validator(mode="after")
+    def _check_workers(self) -> TrainConfig:
+        if self.num_workers > self.num_envs:
+            raise ValueError(f"num_workers={self.num_workers} is more than num_envs={self.num_envs}")
         return self
 
     @model_validator(mode="after")
@@ -130,7 +130,7 @@ class TrainConfig(BaseModel):
         return self
 
     def evaluation_env(self) -> dict[str, Any]:
-        """Arguments of the environment for evaluation: full difficulty, all else as in training."""
+        """Arguments of the environment for evaluation: as in training, at full difficulty."""
         return {
             "control_mode": self.control_mode,
             "action_repeat": self.action_repeat,
@@ -168,18 +168,18 @@ def make_config(
         env: Id of the environment.
         algorithm: A key of `PRESETS`.
         preset: A key of `PRESETS[algorithm]`.
-        seed: From 0 to 2**32 - 1.
-        num_envs: Rows; None for the preset's.
-        timesteps: Environment steps over all rows; None for the preset's.
+        seed: From 0 to `MAX_SEED - 1`.
+        num_envs: Environments; None for the preset's.
+        timesteps: Environment steps over all environments; None for the preset's.
         hyperparameters: Name → value of those that differ from the preset's.
-        randomization: What of the physics varies, or its fields.
-        curriculum: When rows grow harder, or its fields.
+        randomization: Randomised properties, or its fields.
+        curriculum: When the difficulty rises, or its fields.
         evaluate_every: Environment steps between two evaluations; None for none, or for ten in all if training is
             to stop at a threshold.
         stop_at_success: Success rate at which training ends.
         stop_at_reward: Mean return at which training ends.
-        **kwargs: `control_mode`, `action_repeat`, `reward`, `goal`, `reward_weights` and `observation_parts` of
-            `TrainConfig`.
+        **kwargs: `num_workers`, `control_mode`, `action_repeat`, `reward`, `goal`, `reward_weights` and
+            `observation_parts` of `TrainConfig`.
 
     Returns:
         The config.
@@ -195,8 +195,8 @@ def make_config(
     for name, value in (("num_envs", num_envs), ("timesteps", timesteps), ("evaluate_every", evaluate_every)):
         if value is not None:
             check_positive_int(name, value)
-    if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed={shown(seed)} is not allowed; it must be an integer from 0 to 2**32 - 1")
+    if not 0 <= seed < MAX_SEED:
+        raise ArgumentError(f"seed={shown(seed)} is not allowed; it must be an integer from 0 to {MAX_SEED - 1}")
     timesteps = timesteps or chosen.timesteps
     if evaluate_every is None and not (stop_at_success is None and stop_at_reward is None):
         evaluate_every = max(1, timesteps // 10)
@@ -242,7 +242,7 @@ def change_config(config: TrainConfig, **changes: Any) -> TrainConfig:
 
 
 def parse_config(data: Any, source: str) -> TrainConfig:
-    """Validate what a config file holds.
+    """Validate the content of a config file.
 
     Args:
         data: The parsed JSON.

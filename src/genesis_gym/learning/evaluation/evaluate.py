@@ -1,183 +1,65 @@
-"""Evaluation: many fresh episodes in one pass over the rows of a scene."""
+"""Evaluation: deterministic episodes of a policy, side by side in the environments of a scene."""
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from dataclasses import dataclass
+from collections import Counter
 from pathlib import Path
-from statistics import NormalDist
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from pydantic import Field, FiniteFloat
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.agents.policy import Act, open_run
+from genesis_gym.errors import check_positive_int
+from genesis_gym.learning.agents.load import open_run
+from genesis_gym.learning.agents.policy import Act
+from genesis_gym.learning.config.seeds import EVALUATION_SEED
+from genesis_gym.learning.evaluation.episodes import PlayStep, episodes
+from genesis_gym.learning.evaluation.result import (
+    Episodes,
+    EvaluationResult,
+    Quantiles,
+    success_by_region,
+    wilson_interval,
+)
 
-#: Episode k of an evaluation has seed EVALUATION_SEED + k, far from the seeds that training uses.
-EVALUATION_SEED = 1_000_000
+#: Beginning of the metrics that say why an episode ended.
+REASON = "end/"
 
-#: Into how many regions each axis of the goals' space is divided.
-REGIONS = 4
+#: Metric of tasks with a target, metres.
+DISTANCE = "distance_to_target"
 
-#: What `evaluation.json` may hold where it is drawn: no task comes near, and nothing overflows.
-Count = Annotated[int, Field(ge=0, le=10**9)]
-Metres = Annotated[float, Field(ge=-1e6, le=1e6)]
-Distance = Annotated[float, Field(ge=0.0, le=1e6)]
-
-Counts = tuple[Count, ...]
-Edges = tuple[Metres, ...]
-
-
-@dataclass(frozen=True)
-class Quantiles:
-    """Seven figures of a distribution: its extremes, its median, and where 5, 25, 75 and 95 % lie below."""
-
-    min: float
-    q05: float
-    q25: float
-    median: float
-    q75: float
-    q95: float
-    max: float
-
-    @classmethod
-    def of(cls, values: NDArray[Any]) -> Quantiles:
-        """Those of a sample `(n,)`."""
-        return cls(*np.quantile(values, [0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0]).tolist())
+#: Most environments of a scene that `evaluate_run` builds.
+MAX_ENVS = 256
 
 
-@dataclass(frozen=True)
-class Episodes:
-    """What each episode did, in the order of their seeds.
-
-    Attributes:
-        success: Whether it ended in success.
-        reward: Its undiscounted return.
-        length: Its control steps.
-        final_distance: Distance to the target at its end, metres; None for a task without target.
-        goal: Where its goal was at its beginning, world frame, metres; None for a task without such a place.
-    """
-
-    success: tuple[bool, ...]
-    reward: tuple[FiniteFloat, ...]
-    length: tuple[Count, ...]
-    final_distance: tuple[Distance, ...] | None
-    goal: tuple[tuple[Metres, Metres, Metres], ...] | None
-
-    def __post_init__(self) -> None:
-        columns = [column for column in vars(self).values() if column is not None]
-        if not self.success or any(len(column) != len(self.success) for column in columns):
-            raise ValueError("each column must have one entry for each episode")
-
-
-@dataclass(frozen=True)
-class Regions:
-    """Success by the place of the goal: a grid over x and y seen from above, and layers over z.
-
-    Attributes:
-        x_edges: Borders of the regions along x, world frame, metres.
-        y_edges: Along y.
-        z_edges: Along z.
-        xy_episodes: Episodes with their goal in each region, `[x][y]`.
-        xy_successes: How many of them ended in success.
-        z_episodes: Episodes with their goal in each layer, `[z]`.
-        z_successes: How many of them ended in success.
-    """
-
-    x_edges: Edges
-    y_edges: Edges
-    z_edges: Edges
-    xy_episodes: tuple[Counts, ...]
-    xy_successes: tuple[Counts, ...]
-    z_episodes: Counts
-    z_successes: Counts
-
-    def __post_init__(self) -> None:
-        x, y, z = (len(edges) - 1 for edges in (self.x_edges, self.y_edges, self.z_edges))
-        grids, layers = (self.xy_episodes, self.xy_successes), (self.z_episodes, self.z_successes)
-        if min(x, y, z) < 1 or any(len(grid) != x or any(len(column) != y for column in grid) for grid in grids):
-            raise ValueError("each region must have its borders and its counts")
-        if any(len(layer) != z for layer in layers):
-            raise ValueError("each layer must have its borders and its counts")
-
-
-@dataclass(frozen=True)
-class EvaluationResult:
-    """Figures over the episodes of an evaluation; `evaluation.json` of a run folder.
-
-    Attributes:
-        success_rate: Share of episodes that ended in success, 0 to 1.
-        success_interval: Its Wilson score interval at 95 % confidence.
-        episodes: How many.
-        mean_reward: Mean of the undiscounted returns.
-        std_reward: Their standard deviation.
-        mean_episode_length: Mean number of control steps.
-        std_episode_length: Its standard deviation.
-        mean_final_distance: Mean distance to the target at the end, metres; None for a task without target.
-        final_distance: Quantiles of that distance, metres.
-        tolerance: Distance below which the task speaks of success, metres, if it names one.
-        regions: Success by the place of the goal; None for a task without such a place.
-        seed: Seed of the first episode.
-        records: The episodes, one by one.
-    """
-
-    success_rate: float
-    success_interval: tuple[float, float]
-    episodes: int
-    mean_reward: float
-    std_reward: float
-    mean_episode_length: float
-    std_episode_length: float
-    mean_final_distance: float | None
-    final_distance: Quantiles | None
-    tolerance: Distance | None
-    regions: Regions | None
-    seed: int
-    records: Episodes
-
-    def summary(self) -> dict[str, Any]:
-        """Everything but the single episodes, ready for JSON."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if name != "records"}
-
-
-def evaluate_policy(env: BatchedEnv, act: Act, episodes: int, seed: int = EVALUATION_SEED) -> EvaluationResult:
-    """Run episodes side by side, one in each row, in as many rounds as are needed.
-
-    Episode k starts from seed + k whatever the number of rows, and each row's first episode counts, so that
-    quick episodes are not counted more often than long ones.
+def evaluate_policy(env: BatchedEnv, act: Act, count: int, seed: int = EVALUATION_SEED) -> EvaluationResult:
+    """Evaluate a policy; the environment's own episodes are restored afterwards.
 
     Args:
-        env: The environment; its episodes in progress are lost.
+        env: The environment.
         act: The policy.
-        episodes: How many, at least 1.
-        seed: Seed of the first.
+        count: Episodes, at least 1.
+        seed: Seed of the first; episode k starts from seed + k whatever the number of environments.
 
     Returns:
         The figures.
 
     Raises:
-        ArgumentError: `episodes` is below 1, or the environment's episodes have no end.
+        ArgumentError: `count` is below 1, or the environment's episodes have no end.
     """
-    check_positive_int("episodes", episodes)
-    if env.max_episode_steps is None:
-        raise ArgumentError("max_episode_steps=None is not allowed in an evaluation: its episodes may never end")
-    with env.lent():
-        rounds = [_play_round(env, act, seed + first) for first in range(0, episodes, env.num_envs)]
-    joined = {name: torch.cat([figures[name] for figures in rounds])[:episodes].numpy() for name in rounds[0]}
-    tolerance = getattr(env.task, "tolerance", None) if "final_distance" in joined else None
-    return _sum_up(joined, tolerance if isinstance(tolerance, float) else None, seed)
+    tally = _Tally(env)
+    with env.evaluation_mode():
+        for step in episodes(env, act, count, seed):
+            tally.add(step)
+    return tally.result(seed)
 
 
 def evaluate_run(
     run: Path,
-    episodes: int,
+    count: int,
     seed: int = EVALUATION_SEED,
-    backend: str = "auto",
+    device: str = "auto",
     *,
     best: bool = False,
     trust: bool = False,
@@ -186,9 +68,9 @@ def evaluate_run(
 
     Args:
         run: The run folder, or with `trust` an archive of SB3 in it.
-        episodes: How many episodes, at least 1.
+        count: Episodes, at least 1.
         seed: Seed of the first.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        device: `"auto"`, `"cpu"` or `"gpu"`.
         best: Take the best policy of the evaluations during training instead of the last.
         trust: Unpickle an archive, which runs any code that it holds.
 
@@ -197,159 +79,91 @@ def evaluate_run(
 
     Raises:
         RunFolderError: It is no run folder, or its files cannot be read.
-        ArgumentError: `episodes`, `seed` or `backend` is not allowed.
+        ArgumentError: `count`, `seed` or `device` is not allowed.
     """
-    check_positive_int("episodes", episodes)
-    _, env, act = open_run(run, min(episodes, 256), backend=backend, best=best, trust=trust)
+    check_positive_int("episodes", count)
+    _, env, act = open_run(run, min(count, MAX_ENVS), device=device, best=best, trust=trust)
     try:
-        return evaluate_policy(env, act, episodes, seed)
+        return evaluate_policy(env, act, count, seed)
     finally:
         env.close()
 
 
-def wilson_interval(successes: int, episodes: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Confidence interval of a success rate, sound for few episodes and for rates of 0 and 1.
+class _Tally:
+    """Sums up the episodes of an evaluation, round by round."""
 
-    The score interval of E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
-    J. Am. Stat. Assoc. 22 (1927), 209–212, recommended by Brown, Cai & DasGupta, "Interval estimation for a
-    binomial proportion", Statistical Science 16 (2001), 101–133.
+    def __init__(self, env: BatchedEnv) -> None:
+        self._env = env
+        self._columns: dict[str, list[Any]] = {}
+        self._round: dict[str, torch.Tensor] = {}
 
-    Args:
-        successes: From 0 to `episodes`.
-        episodes: At least 1.
-        confidence: Above 0 and below 1.
+    def add(self, step: PlayStep) -> None:
+        """Take note of a step."""
+        if step.step == 0:
+            self._begin(step)
+        running, now = step.running, self._round
+        now["reward"] = now["reward"] + torch.where(running, step.reward, 0.0)
+        now["length"] = now["length"] + (running & (step.step > 0))
+        now["success"] = now["success"] | (step.terminated & step.metrics["is_success"])
+        now["fault"] = now["fault"] | (step.truncated & step.metrics["fault"])
+        if "final_distance" in now:  # a faulty environment keeps its last good one
+            good = running & ~step.metrics["fault"]
+            now["final_distance"] = torch.where(good, step.metrics[DISTANCE].double(), now["final_distance"])
+        for number, name in reversed([*enumerate(self._reasons)]):  # the first reason wins
+            now["reason"] = torch.where(step.ended & step.metrics[name], number, now["reason"])
+        if step.last:
+            for name, values in now.items():
+                self._columns.setdefault(name, []).extend(values.tolist())
 
-    Returns:
-        Its lower and its upper end.
-    """
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    rate, z2_n = successes / episodes, z**2 / episodes
-    centre = (rate + z2_n / 2) / (1 + z2_n)
-    half = math.sqrt(rate * (1 - rate) * z2_n + z2_n**2 / 4) / (1 + z2_n)
-    low = 0.0 if successes == 0 else centre - half  # exact where rounding is not
-    high = 1.0 if successes == episodes else centre + half
-    return low, high
+    def _begin(self, step: PlayStep) -> None:
+        no = torch.zeros_like(step.running)
+        self._reasons = [name for name in step.metrics if name.startswith(REASON)]
+        goal = self._env.task.goal()
+        self._round = {
+            "reward": torch.zeros_like(step.reward, dtype=torch.float64),
+            "length": no.long(),
+            "success": no,
+            "fault": no,
+            "reason": no.long() - 1,
+        }
+        if DISTANCE in step.metrics:
+            self._round["final_distance"] = step.metrics[DISTANCE].double()
+        if goal is not None:
+            self._round["goal"] = goal[: step.count].clone()
 
-
-def success_by_region(goal: NDArray[Any], success: NDArray[Any]) -> Regions:
-    """Count episodes and successes in the regions of the goals' bounding box.
-
-    Args:
-        goal: Goals in the world frame, metres `(episodes, 3)`.
-        success: bool `(episodes,)`.
-
-    Returns:
-        The counts.
-    """
-    x_edges, y_edges, z_edges = (_edges(axis) for axis in goal.T)
-
-    def count(rows: NDArray[Any]) -> tuple[tuple[Counts, ...], Counts]:
-        xy, _, _ = np.histogram2d(rows[:, 0], rows[:, 1], bins=(x_edges, y_edges))
-        z, _ = np.histogram(rows[:, 2], bins=z_edges)
-        return tuple(tuple(map(int, column)) for column in xy), tuple(map(int, z))
-
-    xy_episodes, z_episodes = count(goal)
-    xy_successes, z_successes = count(goal[success])
-    return Regions(
-        tuple(x_edges.tolist()),
-        tuple(y_edges.tolist()),
-        tuple(z_edges.tolist()),
-        xy_episodes,
-        xy_successes,
-        z_episodes,
-        z_successes,
-    )
-
-
-def describe(result: EvaluationResult) -> dict[str, str]:
-    """Put the figures into words.
-
-    Args:
-        result: The figures.
-
-    Returns:
-        What it is about → what was found.
-    """
-    low, high = result.success_interval
-    words = {
-        "success rate": f"{result.success_rate:.2f}, 95 % CI {low:.2f} to {high:.2f}, {result.episodes} episodes",
-        "return": f"{result.mean_reward:.2f} ± {result.std_reward:.2f}",
-        "episode length": f"{result.mean_episode_length:.1f} ± {result.std_episode_length:.1f} steps",
-    }
-    if result.final_distance is not None:
-        cm = {name: f"{100 * value:.1f}" for name, value in vars(result.final_distance).items()}
-        words["final distance"] = f"median {cm['median']} cm, 95 % below {cm['q95']} cm, largest {cm['max']} cm"
-    if result.regions is not None and result.success_rate < 1:
-        words["weakest region"] = _weakest(result.regions)
-    words["first seed"] = str(result.seed)
-    return words
-
-
-def _play_round(env: BatchedEnv, act: Act, seed: int) -> dict[str, torch.Tensor]:
-    """Play one episode in every row; what each did, `(num_envs, …)`, named as in `Episodes`."""
-    observation, metrics = env.reset(seed=seed)
-    running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    success = torch.zeros_like(running)
-    reward = torch.zeros(env.num_envs, dtype=torch.float64, device=env.device)
-    length = torch.zeros(env.num_envs, dtype=torch.int64, device=env.device)
-    distance = metrics.get("distance_to_target")
-    distance = None if distance is None else distance.double()
-    goal = env.task.goal()
-    goal = None if goal is None else goal[: env.num_envs].clone()
-    while bool(running.any()):
-        result = env.step(act(observation))
-        observation = result.observation
-        reward += torch.where(running, result.reward, 0.0)
-        length += running
-        success |= running & result.terminated & result.metrics["is_success"]
-        if distance is not None:  # a faulty row keeps its last good one
-            good = running & ~result.metrics["fault"]
-            distance = torch.where(good, result.metrics["distance_to_target"].double(), distance)
-        running = running & ~(result.terminated | result.truncated)
-    figures = {"success": success, "reward": reward, "length": length, "final_distance": distance, "goal": goal}
-    return {name: value.cpu() for name, value in figures.items() if value is not None}
-
-
-def _sum_up(figures: dict[str, NDArray[Any]], tolerance: float | None, seed: int) -> EvaluationResult:
-    success, reward, length = figures["success"], figures["reward"], figures["length"]
-    distance, goal = figures.get("final_distance"), figures.get("goal")
-    return EvaluationResult(
-        success_rate=float(success.mean()),
-        success_interval=wilson_interval(int(success.sum()), len(success)),
-        episodes=len(success),
-        mean_reward=float(reward.mean()),
-        std_reward=float(reward.std()),
-        mean_episode_length=float(length.mean()),
-        std_episode_length=float(length.std()),
-        mean_final_distance=None if distance is None else float(distance.mean()),
-        final_distance=None if distance is None else Quantiles.of(distance),
-        tolerance=tolerance,
-        regions=None if goal is None else success_by_region(goal, success),
-        seed=seed,
-        records=Episodes(
-            success=tuple(success.tolist()),
-            reward=tuple(reward.tolist()),
-            length=tuple(length.tolist()),
-            final_distance=None if distance is None else tuple(distance.tolist()),
-            goal=None if goal is None else tuple(map(tuple, goal.tolist())),
-        ),
-    )
-
-
-def _edges(axis: NDArray[Any]) -> NDArray[Any]:
-    """Borders of the regions along one axis; a single region of a centimetre where all goals lie in one plane."""
-    low, high = float(axis.min()), float(axis.max())
-    if high - low < 1e-3:
-        return np.array([low - 0.005, high + 0.005])
-    return np.linspace(low, high, REGIONS + 1)
-
-
-def _weakest(regions: Regions) -> str:
-    episodes, successes = np.array(regions.xy_episodes), np.array(regions.xy_successes)
-    rate = np.where(episodes > 0, successes / np.maximum(episodes, 1), np.inf)
-    x, y = np.unravel_index(int(np.argmin(rate)), rate.shape)
-    where = ", ".join(
-        f"{name} from {edges[i]:.2f} to {edges[i + 1]:.2f} m"
-        for name, edges, i in (("x", regions.x_edges, x), ("y", regions.y_edges, y))
-    )
-    return f"{successes[x, y]} of {episodes[x, y]} where the goal has {where}"
+    def result(self, seed: int) -> EvaluationResult:
+        """The figures of all episodes."""
+        columns = {name: np.array(values) for name, values in self._columns.items()}
+        success, length, fault = columns["success"], columns["length"], columns["fault"]
+        returns = columns["reward"][~fault]
+        distance, goal = columns.get("final_distance"), columns.get("goal")
+        tolerance = getattr(self._env.task, "tolerance", None) if distance is not None else None
+        names = [*(name.removeprefix(REASON) for name in self._reasons), "unknown"]
+        reasons = [names[number] for number in columns["reason"]]
+        return EvaluationResult(
+            success_rate=float(success.mean()),
+            success_interval=wilson_interval(int(success.sum()), len(success)),
+            episodes=len(success),
+            reasons={name: number / len(success) for name, number in Counter(reasons).most_common()},
+            faults=int(fault.sum()),
+            mean_reward=float(returns.mean()) if len(returns) else None,
+            std_reward=float(returns.std()) if len(returns) else None,
+            mean_episode_length=float(length.mean()),
+            std_episode_length=float(length.std()),
+            mean_final_distance=None if distance is None else float(distance.mean()),
+            final_distance=None if distance is None else Quantiles.of(distance),
+            tolerance=tolerance if isinstance(tolerance, float) else None,
+            regions=None if goal is None else success_by_region(goal, success),
+            seed=seed,
+            records=Episodes(
+                success=tuple(success.tolist()),
+                reward=tuple(
+                    None if faulty else reward
+                    for reward, faulty in zip(columns["reward"].tolist(), fault.tolist(), strict=True)
+                ),
+                length=tuple(length.tolist()),
+                reason=tuple(reasons),
+                final_distance=None if distance is None else tuple(distance.tolist()),
+                goal=None if goal is None else tuple(map(tuple, goal.tolist())),
+            ),
+        )

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections import deque
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any
 
-import safetensors.torch
 import torch
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, RunFolderError, shown
+from genesis_gym.learning._shim import make_core
+from genesis_gym.learning.agents.state import State, check_like, portable
 from genesis_gym.learning.config.train_config import TrainConfig, parse_config
-from genesis_gym.learning.runs.files import MAX_CHECKPOINT, read_tensors
+from genesis_gym.learning.runs.files import MAX_CHECKPOINT, read_state
 from genesis_gym.learning.runs.folder import write_whole
 
 logger = logging.getLogger("genesis_gym")
 
 #: Layout of a fault file.
-FAULT_VERSION = 1
+FAULT_VERSION = 2
 
 #: Steps that a file holds at least, if there were so many; less than twice as many.
 WINDOW = 20
 
-#: Files that one process writes at most: what makes one row faulty often makes all of them.
+#: Files that one process writes at most: what makes one environment faulty often makes all of them.
 MAX_FILES = 10
-
-State = dict[str, torch.Tensor]
-
-
-class Moment(NamedTuple):
-    """One step of all rows: what was seen before it, and what was done."""
-
-    action: torch.Tensor
-    joint_position: torch.Tensor
-    joint_velocity: torch.Tensor
 
 
 @dataclass
@@ -48,19 +36,19 @@ class Stretch:
 
     Attributes:
         start: State before the first.
-        moments: The steps.
-        resets: Rows that were reset → before which of the steps.
+        actions: The action of each step.
+        resets: Before which step, and which environments were reset.
     """
 
     start: State
-    moments: list[Moment] = field(default_factory=list)
+    actions: list[torch.Tensor] = field(default_factory=list)
     resets: list[tuple[int, torch.Tensor]] = field(default_factory=list)
 
 
-class FaultDump:
-    """Remembers the last steps of an environment and writes them down when a row becomes faulty.
+class FaultRecorder:
+    """Remembers the last steps of an environment and writes them to a file when an environment becomes faulty.
 
-    It is a `Witness`: `env.witness = FaultDump(folder, config)`. Remembering the state before each step takes
+    It is a recorder: `env.recorder = FaultRecorder(folder, config)`. Remembering the state before each step takes
     time (docs/reliability.md), so it is for the search of a fault.
     """
 
@@ -77,73 +65,64 @@ class FaultDump:
         self._last: State = {}
         self._files = 0
 
-    def before_reset(self, env: BatchedEnv, rows: torch.Tensor | None) -> None:
-        """Remember which rows begin anew."""
-        if rows is None:
+    def before_reset(self, env: BatchedEnv, envs: torch.Tensor | None) -> None:
+        """Remember which environments are reset."""
+        if envs is None:
             self._stretches.clear()
         elif self._stretches:
             stretch = self._stretches[-1]
-            stretch.resets.append((len(stretch.moments), rows.cpu()))
+            stretch.resets.append((len(stretch.actions), envs.cpu()))
 
     def before_step(self, env: BatchedEnv, action: torch.Tensor) -> None:
         """Remember the state and the action."""
-        self._last = env.state()
-        if not self._stretches or len(self._stretches[-1].moments) == WINDOW:
+        self._last = env.state_dict()
+        if not self._stretches or len(self._stretches[-1].actions) == WINDOW:
             self._stretches.append(Stretch(self._last))
-        rows = slice(env.num_envs)
-        moment = Moment(action.float().clone(), env.robot.joint_position[rows], env.robot.joint_velocity[rows])
-        self._stretches[-1].moments.append(moment)
+        self._stretches[-1].actions.append(action.float().clone())
 
     def after_step(self, env: BatchedEnv, faulty: torch.Tensor) -> None:
-        """Write a file if rows became faulty."""
+        """Write a file if environments became faulty."""
         if not bool(faulty.any()) or self._files == MAX_FILES:
             return
         self._folder.mkdir(exist_ok=True)
-        number = len(list(self._folder.glob("fault-*.safetensors"))) + 1
-        path = self._folder / f"fault-{number:03d}.safetensors"
-        write_whole(path, lambda file: self._write(file, faulty))
+        number = len(list(self._folder.glob("fault-*.pt"))) + 1
+        path = self._folder / f"fault-{number:03d}.pt"
+        write_whole(path, lambda file: torch.save(self._content(faulty), file))
         self._files += 1
-        rows = faulty.nonzero().flatten().tolist()
+        envs = faulty.nonzero().flatten().tolist()
         last = f"; {MAX_FILES} files are written, and no more will be" if self._files == MAX_FILES else ""
-        logger.warning("faulty: row %s; run it again: genesis-gym replay %s%s", list_rows(rows), path, last)
+        logger.warning("faulty: environment %s; replay: genesis-gym replay %s%s", list_envs(envs), path, last)
 
-    def _write(self, path: Path, faulty: torch.Tensor) -> None:
-        moments = [moment for stretch in self._stretches for moment in stretch.moments]
+    def _content(self, faulty: torch.Tensor) -> State:
         resets, before = [], 0
         for stretch in self._stretches:
-            resets += [(before + step, rows) for step, rows in stretch.resets]
-            before += len(stretch.moments)
-        none = torch.zeros(0, len(faulty), dtype=torch.bool)
-        tensors = {
-            "actions": torch.stack([moment.action for moment in moments]),
-            "reset_rows": torch.stack([rows for _, rows in resets]) if resets else none,
-            "reset_steps": torch.tensor([step for step, _ in resets], dtype=torch.int64),
-            "faulty": faulty,
-            # Not needed to run it again: for whoever looks into the file.
-            "faulty_joint_position": torch.stack([moment.joint_position[faulty] for moment in moments]),
-            "faulty_joint_velocity": torch.stack([moment.joint_velocity[faulty] for moment in moments]),
-            **{f"start/{name}": value for name, value in self._stretches[0].start.items()},
-            **{f"last/{name}": value for name, value in self._last.items()},
-        }
-        description = {"version": FAULT_VERSION, "config": self._config.model_dump(mode="json")}
-        safetensors.torch.save_file(
-            {name: value.contiguous().cpu() for name, value in tensors.items()},
-            path,
-            metadata={"description": json.dumps(description)},
+            resets += [{"step": before + step, "envs": envs} for step, envs in stretch.resets]
+            before += len(stretch.actions)
+        content: State = portable(
+            {
+                "version": FAULT_VERSION,
+                "config": self._config.model_dump(mode="json"),
+                "start": self._stretches[0].start,
+                "last": self._last,
+                "actions": torch.stack([action for stretch in self._stretches for action in stretch.actions]),
+                "resets": resets,
+                "faulty": faulty,
+            }
         )
+        return content
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What a fault file holds.
+    """The content of a fault file.
 
     Attributes:
         config: What the environment was made from.
-        start: State of all rows before the first step.
-        last: State before the step in which rows became faulty.
+        start: State of all environments before the first step.
+        last: State before the step in which environments became faulty.
         actions: float32 `(steps, num_envs, action_dim)`.
-        resets: Rows that were reset, bool `(num_envs,)`, with the step before which they were.
-        faulty: Rows that became faulty in the last step, bool `(num_envs,)`.
+        resets: Step before which environments were reset, and which, bool `(num_envs,)`.
+        faulty: Environments that became faulty in the last step, bool `(num_envs,)`.
     """
 
     config: TrainConfig
@@ -156,11 +135,11 @@ class Fault:
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of running a fault again.
+    """The outcome of a replay.
 
     Attributes:
-        causes: Row that is faulty → why, in words.
-        reproduced: Whether the same rows became faulty as on file.
+        causes: Environment that is faulty → why, in words.
+        reproduced: Whether the same environments became faulty as on file.
         undisturbed: Whether the steps led to the recorded last state, bit for bit. If not, the state was changed
             from outside in between, or this machine calculates differently.
     """
@@ -177,52 +156,65 @@ def read_fault(path: Path) -> Fault:
         path: The file.
 
     Returns:
-        What it holds, validated but for the states, which the environment checks.
+        Its content, validated but for the states, which the environment checks.
 
     Raises:
         RunFolderError: It cannot be read, or is no fault file of this release.
     """
-    metadata, tensors = read_tensors(path, MAX_CHECKPOINT)
-    try:
-        description = json.loads(metadata.get("description", "null"))
-    except (ValueError, RecursionError) as error:
-        raise RunFolderError(f"{path} cannot be read: {error}") from error
-    version = description.get("version") if isinstance(description, dict) else None
+    content = read_state(path, MAX_CHECKPOINT)
+    version = content.get("version") if isinstance(content, dict) else None
     if version != FAULT_VERSION or type(version) is not int:
         raise RunFolderError(f"{path} is no fault file: its version is {shown(version)}, not {FAULT_VERSION}")
     try:
-        config = parse_config(description.get("config"), f"{path}: config")
+        config = parse_config(content.get("config"), f"{path}: config")
     except ArgumentError as error:
         raise RunFolderError(str(error)) from error
-    steps, rows = _calls_of(path, tensors, config.num_envs)
-    return Fault(
-        config=config,
-        start=_part(tensors, "start/"),
-        last=_part(tensors, "last/"),
-        actions=tensors["actions"],
-        resets=tuple(zip(steps, rows, strict=True)),
-        faulty=tensors["faulty"],
-    )
+    try:
+        return _fault(config, content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise RunFolderError(f"{path} cannot be read: {error}") from error
 
 
-def replay_fault(fault: Fault, backend: str = "auto") -> Replay:
+def _fault(config: TrainConfig, content: State) -> Fault:
+    """Check all but the states, which the environment checks."""
+    keys = ("version", "config", "start", "last", "actions", "resets", "faulty")
+    check_like(dict.fromkeys(keys), content, "fault", unchecked=True)
+    mask = torch.zeros(config.num_envs, dtype=torch.bool)
+    check_like(mask, content["faulty"], "faulty")
+    actions = content["actions"]
+    if not isinstance(actions, torch.Tensor) or actions.dtype != torch.float32 or actions.ndim != 3:
+        raise ValueError("actions are missing, or have a wrong shape or dtype")
+    if len(actions) == 0 or actions.shape[1] != config.num_envs:
+        raise ValueError("it holds no step of all environments")
+    if not isinstance(content["resets"], list):
+        raise ValueError("resets are no list")
+    for reset in content["resets"]:
+        check_like({"step": 0, "envs": mask}, reset, "resets")
+    for name in ("start", "last"):
+        if not isinstance(content[name], dict):
+            raise ValueError(f"{name} is no state")
+    resets = tuple((int(reset["step"]), reset["envs"]) for reset in content["resets"])
+    return Fault(config, content["start"], content["last"], actions, resets, content["faulty"])
+
+
+def replay_fault(fault: Fault, device: str = "auto") -> Replay:
     """Run the steps that led to a fault again, in a scene of its own.
 
     Args:
-        fault: What `read_fault` gave.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        fault: From `read_fault`.
+        device: `"auto"`, `"cpu"` or `"gpu"`.
 
     Returns:
-        What came of it.
+        The outcome.
 
     Raises:
         RunFolderError: It does not fit its environment.
     """
     config = fault.config
     arguments = config.training_env()
-    if not any(name.startswith("curriculum/") for name in fault.start):  # it happened in an evaluation
+    if not fault.start.get("curriculum"):  # it happened in an evaluation
         arguments["curriculum"] = None
-    env = make_core(config.env, config.num_envs, backend=backend, **arguments)
+    env = make_core(config.env, config.num_envs, device=device, **arguments)
     try:
         return _run_again(fault, env)
     except ArgumentError as error:
@@ -232,7 +224,7 @@ def replay_fault(fault: Fault, backend: str = "auto") -> Replay:
 
 
 def _run_again(fault: Fault, env: BatchedEnv) -> Replay:
-    env.restore(fault.start)
+    env.load_state_dict(fault.start)
     resets = list(fault.resets)
     last = len(fault.actions) - 1
     undisturbed = True
@@ -240,57 +232,41 @@ def _run_again(fault: Fault, env: BatchedEnv) -> Replay:
         while resets and resets[0][0] == step:
             env.reset(resets.pop(0)[1])
         if step == last:
-            ours = env.state()
-            env.restore(fault.last)  # refuses what does not fit
+            ours = env.state_dict()
+            env.load_state_dict(fault.last)  # refuses another environment's
             undisturbed = _same(ours, fault.last)
         before = env.fault_counts
         env.step(action.to(env.device))
     faulty = (env.fault_counts > before).cpu()
-    causes = {row: _cause(env, row, action[row]) for row in faulty.nonzero().flatten().tolist()}
+    causes = {number: _cause(env, number, action[number]) for number in faulty.nonzero().flatten().tolist()}
     return Replay(causes, torch.equal(faulty, fault.faulty), undisturbed)
 
 
-def _cause(env: BatchedEnv, row: int, action: torch.Tensor) -> str:
-    """Why a row is faulty, after the step in which it became so."""
+def _cause(env: BatchedEnv, number: int, action: torch.Tensor) -> str:
+    """Why an environment is faulty, after the step in which it became so."""
     if not bool(torch.isfinite(action).all()):
         numbers = [i for i, finite in enumerate(torch.isfinite(action).tolist()) if not finite]
-        return f"its action is not finite at {list_rows(numbers)}"
-    if reason := env.simulation.fault_reason(row):
+        return f"its action is not finite at {list_envs(numbers)}"
+    if reason := env.world.fault_reason(number):
         return reason
-    parts = {name: value[row] for name, value in env.task.observation().items()}
-    if names := [name for name, value in parts.items() if not bool(torch.isfinite(value).all())]:
+    groups: dict[str, Any] = env.task.observe()
+    parts = {
+        name: value
+        for group, content in groups.items()
+        for name, value in (content.items() if isinstance(content, dict) else [(group, content)])
+    }
+    if names := [name for name, value in parts.items() if not bool(torch.isfinite(value[number]).all())]:
         return f"its observation is not finite in {', '.join(names)}"
     return "its reward is not finite, or its solver failed and was put back within the step"
 
 
-def _same(ours: Mapping[str, torch.Tensor], theirs: Mapping[str, torch.Tensor]) -> bool:
+def _same(ours: Any, theirs: Any) -> bool:
     """Whether two states of one environment are equal bit for bit."""
-    return all(value.cpu().numpy().tobytes() == theirs[name].numpy().tobytes() for name, value in ours.items())
+    if isinstance(ours, dict):
+        return all(_same(value, theirs[name]) for name, value in ours.items())
+    return bool(ours.cpu().numpy().tobytes() == theirs.numpy().tobytes())
 
 
-def _calls_of(path: Path, tensors: State, rows: int) -> tuple[list[int], list[torch.Tensor]]:
-    """Check the tensors that tell what was called, and give the resets."""
-    steps = len(tensors["actions"]) if "actions" in tensors and tensors["actions"].ndim == 3 else 0
-    resets = len(tensors.get("reset_steps", torch.zeros(0)))
-    expected = {
-        "actions": (torch.float32, (steps, rows)),
-        "reset_rows": (torch.bool, (resets, rows)),
-        "reset_steps": (torch.int64, (resets,)),
-        "faulty": (torch.bool, (rows,)),
-    }
-    for name, (dtype, shape) in expected.items():
-        tensor = tensors.get(name)
-        if tensor is None or tensor.dtype != dtype or tuple(tensor.shape[: len(shape)]) != shape:
-            raise RunFolderError(f"{path} cannot be read: {name} is missing or has a wrong shape or dtype")
-    if steps == 0:
-        raise RunFolderError(f"{path} cannot be read: it holds no step")
-    return tensors["reset_steps"].tolist(), list(tensors["reset_rows"])
-
-
-def _part(tensors: State, prefix: str) -> State:
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def list_rows(numbers: list[int]) -> str:
-    """Row numbers in words, at most ten of them."""
+def list_envs(numbers: list[int]) -> str:
+    """Numbers of environments in words, at most ten of them."""
     return ", ".join(map(str, numbers[:10])) + (f" and {len(numbers) - 10} more" if len(numbers) > 10 else "")

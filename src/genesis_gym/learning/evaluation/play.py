@@ -1,4 +1,4 @@
-"""Episodes of a policy, played to be watched: in Genesis's viewer here, into a file in `video`."""
+"""Watching a policy: the viewer here, and what `report/video.py` films."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.core.env import StepResult
-from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.agents.policy import Act, open_run
-from genesis_gym.learning.training.progress import HEARTBEAT_SECONDS, announced
+from genesis_gym.errors import check_positive_int
+from genesis_gym.learning.agents.load import open_run
+from genesis_gym.learning.agents.policy import Act
+from genesis_gym.learning.console import HEARTBEAT_SECONDS, status
+from genesis_gym.learning.evaluation.episodes import PlayStep, episodes
 from genesis_gym.learning.runs.folder import locate, read_config
 
 Outcome = Literal["success", "failure", "time out", "fault"]
 
-#: Seconds for which the first and the last state of an episode stand still, so that an eye can see them.
+#: Seconds for which the first and the last state of an episode are shown.
 FIRST_STATE_SECONDS = 0.5
 LAST_STATE_SECONDS = 1.5
 
@@ -40,11 +41,11 @@ class Episode(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """A round at one step: an episode in each row.
+    """A round at one step: one episode in each environment.
 
     Attributes:
         step: Control steps since the round began.
-        episodes: Row → its episode.
+        episodes: Number of an environment → its episode.
     """
 
     step: int
@@ -52,13 +53,13 @@ class Moment(NamedTuple):
 
     @property
     def live(self) -> list[int]:
-        """Rows whose state is a new one of their episode, its last included."""
-        return [row for row, episode in enumerate(self.episodes) if episode.steps == self.step]
+        """Environments whose episode has reached this step, its last one included."""
+        return [env for env, episode in enumerate(self.episodes) if episode.steps == self.step]
 
     @property
     def ended(self) -> list[Episode]:
         """Episodes that end here."""
-        return [self.episodes[row] for row in self.live if self.episodes[row].outcome]
+        return [self.episodes[env] for env in self.live if self.episodes[env].outcome]
 
     @property
     def last(self) -> bool:
@@ -66,48 +67,47 @@ class Moment(NamedTuple):
         return all(episode.outcome for episode in self.episodes)
 
 
-def play(env: BatchedEnv, act: Act, episodes: int, seed: int, rows: int) -> Iterator[Moment]:
-    """Play the episodes that an evaluation with this seed has, side by side, in as many rounds as are needed.
+def play(env: BatchedEnv, act: Act, count: int, seed: int, envs: int) -> Iterator[Moment]:
+    """Play the episodes of an evaluation with this seed, step by step.
 
     At each moment that is handed out the environment is in that state: nothing has been reset yet.
 
     Args:
         env: The environment; its episodes in progress are lost.
         act: The policy.
-        episodes: How many, at least 1.
+        count: Episodes, at least 1.
         seed: Seed of the first.
-        rows: Episodes in a round, at most the environment's rows.
+        envs: Episodes in a round, at most the environment's `num_envs`.
 
     Yields:
         The start of each round and the moment after each step.
 
     Raises:
-        ArgumentError: `episodes` or `rows` is not allowed, or the environment's episodes have no end.
+        ArgumentError: `count` or `envs` is not allowed, or the environment's episodes have no end.
     """
-    check_positive_int("episodes", episodes)
-    check_positive_int("rows", rows)
-    if rows > env.num_envs:
-        raise ArgumentError(f"rows={rows} is not allowed; the environment has num_envs={env.num_envs}")
-    if env.max_episode_steps is None:
-        raise ArgumentError("max_episode_steps=None is not allowed here: an episode may never end")
-    for first in range(0, episodes, rows):
-        observation, _ = env.reset(seed=seed + first)
-        moment = Moment(0, [Episode(k + 1) for k in range(first, min(first + rows, episodes))])
-        yield moment
-        while not moment.last:
-            result = env.step(act(observation))
-            observation = result.observation
-            moment = _after(moment, result)
-            yield moment
+    now: list[Episode] = []
+    for step in episodes(env, act, count, seed, envs=envs):
+        if step.step == 0:
+            now = [Episode(step.first + number + 1) for number in range(step.count)]
+        else:
+            now = [
+                Episode(episode.number, step.step, _outcome(step, env_id) if ended else None)
+                if running
+                else episode
+                for env_id, (episode, running, ended) in enumerate(
+                    zip(now, step.running.tolist(), step.ended.tolist(), strict=True)
+                )
+            ]
+        yield Moment(step.step, now)
 
 
-def narrated(moments: Iterator[Moment], env: BatchedEnv, episodes: int, console: Console) -> Iterator[Moment]:
-    """Pass moments on and tell how the episodes end, with a bar on a terminal.
+def narrated(moments: Iterator[Moment], env: BatchedEnv, count: int, console: Console) -> Iterator[Moment]:
+    """Pass moments on and print how the episodes end, with a progress bar on a terminal.
 
     Args:
         moments: Of `play`.
         env: What is played.
-        episodes: How many episodes there will be.
+        count: Episodes that there will be.
         console: Where.
 
     Yields:
@@ -118,7 +118,7 @@ def narrated(moments: Iterator[Moment], env: BatchedEnv, episodes: int, console:
     with Progress(
         *columns, TimeElapsedColumn(), console=console, transient=True, disable=not console.is_terminal
     ) as progress:
-        bar = progress.add_task("", total=episodes, clock="")
+        bar = progress.add_task("", total=count, clock="")
         for moment in moments:
             yield moment
             clock = f"at step {moment.step} of at most {env.max_episode_steps}"
@@ -135,10 +135,10 @@ def narrated(moments: Iterator[Moment], env: BatchedEnv, episodes: int, console:
 
 def watch_run(
     run: Path,
-    episodes: int,
+    count: int,
     seed: int,
     console: Console,
-    backend: str = "auto",
+    device: str = "auto",
     *,
     best: bool = False,
     trust: bool = False,
@@ -149,10 +149,10 @@ def watch_run(
 
     Args:
         run: The run folder, or with `trust` an archive of SB3 in it.
-        episodes: How many, at least 1.
+        count: Episodes, at least 1.
         seed: Seed of the first.
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        device: `"auto"`, `"cpu"` or `"gpu"`.
         best: Take the best policy of the evaluations during training instead of the last.
         trust: Unpickle an archive, which runs any code that it holds.
 
@@ -161,18 +161,18 @@ def watch_run(
 
     Raises:
         RunFolderError: It is no run folder, or its files cannot be read.
-        ArgumentError: `episodes`, `seed` or `backend` is not allowed.
+        ArgumentError: `count`, `seed` or `device` is not allowed.
         MissingDependencyError: There is no display.
     """
-    check_positive_int("episodes", episodes)
+    check_positive_int("episodes", count)
     env_id = read_config(locate(run, trust=trust)[0]).env
-    with announced(console, f"Opening the viewer on {env_id}"):
-        _, env, act = open_run(run, 1, backend=backend, show_viewer=True, best=best, trust=trust)
+    with status(console, f"Opening the viewer on {env_id}"):
+        _, env, act = open_run(run, 1, device=device, show_viewer=True, best=best, trust=trust)
     ended: list[Episode] = []
     try:
-        with env.simulation.until_viewer_closes(), contextlib.suppress(KeyboardInterrupt):
+        with env.world.until_viewer_closes(), contextlib.suppress(KeyboardInterrupt):
             # The viewer itself keeps the steps to real time.
-            for moment in narrated(play(env, act, episodes, seed, rows=1), env, episodes, console):
+            for moment in narrated(play(env, act, count, seed, envs=1), env, count, console):
                 ended += moment.ended
                 if moment.step == 0:
                     time.sleep(FIRST_STATE_SECONDS)
@@ -183,28 +183,8 @@ def watch_run(
     return ended
 
 
-def _after(moment: Moment, result: StepResult) -> Moment:
-    """The moment after a step: episodes that had ended stay as they were."""
-    flags = zip(
-        result.terminated.tolist(),
-        result.truncated.tolist(),
-        result.metrics["is_success"].tolist(),
-        result.metrics["fault"].tolist(),
-        strict=True,
-    )
-    step = moment.step + 1
-    return Moment(
-        step,
-        [
-            episode if episode.outcome else Episode(episode.number, step, _outcome(*row))
-            for episode, row in zip(moment.episodes, flags, strict=False)
-        ],
-    )
-
-
-def _outcome(terminated: bool, truncated: bool, success: bool, fault: bool) -> Outcome | None:
-    if terminated:
-        return "success" if success else "failure"
-    if truncated:
-        return "fault" if fault else "time out"
-    return None
+def _outcome(step: PlayStep, env_id: int) -> Outcome:
+    """Why an episode ended, in words."""
+    if bool(step.terminated[env_id]):
+        return "success" if bool(step.metrics["is_success"][env_id]) else "failure"
+    return "fault" if bool(step.metrics["fault"][env_id]) else "time out"

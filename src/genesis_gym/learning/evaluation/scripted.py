@@ -1,4 +1,4 @@
-"""A policy that needs no learning: it grasps a cube and carries it, for demonstrations and tests."""
+"""A scripted policy that grasps a cube and carries it, for demonstrations and tests."""
 
 from __future__ import annotations
 

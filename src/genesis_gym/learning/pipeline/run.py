@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -13,14 +14,19 @@ import psutil
 from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, WriteError
+from genesis_gym.learning._shim import make_core
+from genesis_gym.learning.agents.make import check_library
+from genesis_gym.learning.agents.policy import Act
+from genesis_gym.learning.agents.ranks import joined, world_size
+from genesis_gym.learning.config.hyperparameters import Sb3Hyperparameters
+from genesis_gym.learning.config.seeds import EVALUATION_SEED
 from genesis_gym.learning.config.train_config import TrainConfig
-from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, EvaluationResult, evaluate_policy
-from genesis_gym.learning.agents.policy import Act, find_algorithm
-from genesis_gym.learning.config.presets import Sb3Hyperparameters
-from genesis_gym.learning.training.progress import TrainingProgress, announced
-from genesis_gym.learning.report.page import describe_run, draw_pictures, write_report
+from genesis_gym.learning.console import status
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.evaluation.result import EvaluationResult
+from genesis_gym.learning.report.facts import describe_run
+from genesis_gym.learning.report.page import draw_pictures, write_report
 from genesis_gym.learning.runs.folder import (
     CHECKPOINT_FILE,
     CONFIG_FILE,
@@ -29,9 +35,9 @@ from genesis_gym.learning.runs.folder import (
     VIDEO_FILE,
     write_json,
 )
+from genesis_gym.learning.training.progress import TrainingProgress
 from genesis_gym.learning.training.train import train
 from genesis_gym.runtime import describe_device, start
-from genesis_gym.learning.agents.ranks import joined, world_size
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -41,13 +47,13 @@ VIDEO_EPISODES = 6
 
 
 @dataclass
-class Report:
-    """What a run did.
+class RunSummary:
+    """The outcome of a run.
 
     Attributes:
         folder: The run folder.
         device: The device in words.
-        evaluation: Figures over fresh deterministic episodes.
+        evaluation: Figures over deterministic episodes that nothing was selected on.
         seconds: Phase → wall-clock seconds, in order; `import` counts from the start of the process.
     """
 
@@ -71,16 +77,34 @@ class RunOptions(TypedDict, total=False):
     """How a run is carried out; none of it changes what is learnt.
 
     Attributes:
-        backend: One of `genesis_gym.runtime.BACKENDS`; `"auto"` unless given.
+        device: `"auto"`, the default, `"cpu"` or `"gpu"`.
         video: Film the policy into an MP4.
-        wandb_project: Project of Weights & Biases to log to, too.
+        wandb_project: Project of Weights & Biases to log to as well.
         dump_faults: Write the steps that led to each fault into the folder `faults`.
+        imports: Modules that register environments, for the report's command line; nothing is imported here.
     """
 
-    backend: str
+    device: str
     video: bool
     wandb_project: str | None
     dump_faults: bool
+    imports: Sequence[str]
+
+
+class _Laps:
+    """Durations of phases, by a clock that is never set back."""
+
+    def __init__(self, since: float | None) -> None:
+        begun = psutil.Process(os.getpid()).create_time()
+        # The age of the process by the wall clock, which may have been set since.
+        self._last = since if since is not None else time.monotonic() - max(0.0, time.time() - begun)
+        self.seconds: dict[str, float] = {}
+
+    def lap(self, name: str) -> None:
+        """End a phase."""
+        now = time.monotonic()
+        self.seconds[name] = round(now - self._last, 2)
+        self._last = now
 
 
 def run_pipeline(
@@ -88,66 +112,59 @@ def run_pipeline(
     folder: Path,
     console: Console,
     *,
-    begin_with: Path | None = None,
+    init_from: Path | None = None,
     since: float | None = None,
     **options: Unpack[RunOptions],
-) -> Report:
+) -> RunSummary:
     """Train what a config describes, evaluate the result in the same scene, and write everything down.
 
     Args:
         config: The config.
-        folder: A new, empty folder, or that of an interrupted run, which is gone on with.
+        folder: A new, empty folder, or that of an interrupted run, which is resumed.
         console: Where progress is shown.
-        begin_with: Run folder whose policy, optimiser and normaliser a new run begins with.
-        since: Time from which the wall clock counts, seconds since the epoch; None for the start of the process.
+        init_from: Run folder whose policy, optimiser and normaliser a new run begins with.
+        since: Time by `time.monotonic()` from which durations count; None for the start of the process.
         **options: As `RunOptions` lists them.
 
     Returns:
-        What it did; the folder holds the same figures, and `report.html` shows them.
+        The outcome; the folder holds the same figures, and `report.html` shows them.
     """
-    backend, video = options.get("backend", "auto"), options.get("video", False)
-    begin = psutil.Process(os.getpid()).create_time() if since is None else since
-    seconds: dict[str, float] = {}
-
-    def lap(name: str) -> None:
-        seconds[name] = round(time.time() - begin - sum(seconds.values()), 2)
-
-    camera_rows = [0] if video else ()
+    device, video = options.get("device", "auto"), options.get("video", False)
+    laps = _Laps(since)
     try:
-        rows = rows_of_rank(config)
-        start(backend)
-        lap("import")
-        find_algorithm(config.algorithm)  # a missing package is told before a scene is built
-        with announced(console, f"Building {rows} rows of {config.env}"):
-            arguments = config.training_env()
-            env = make_core(config.env, rows, backend=backend, camera_rows=camera_rows, **arguments)
+        envs = envs_of_rank(config)
+        check_library(config)  # a missing package is reported before a scene is built
+        start(device)
+        laps.lap("import")
+        with status(console, f"Building {envs} environments of {config.env}"):
+            env = _make_env(config, envs, device, camera_envs=[0] if video else ())
     except GenesisGymError:
         _forget(folder)
         raise
-    lap("build")
+    laps.lap("build")
     try:
-        facts = describe_run(env, begin_with)
+        facts = describe_run(env, init_from, options.get("imports", ()))
         write_json(folder / RUN_FILE, facts.model_dump())
         with TrainingProgress(console, config) as progress, joined(env.device):
             act = train(
                 config,
                 env,
                 folder,
-                callbacks=[progress],
+                hooks=[progress],
                 show_evaluation=progress.show_evaluation,
-                begin_with=begin_with,
+                init_from=init_from,
                 wandb_project=options.get("wandb_project"),
                 dump_faults=options.get("dump_faults", False),
             )
-        lap("training")
+        laps.lap("training")
         evaluation = evaluate_policy(env, act, EVALUATION_EPISODES)
-        lap("evaluation")
-        report = Report(folder, describe_device(), evaluation, seconds)
+        laps.lap("evaluation")
+        summary = RunSummary(folder, describe_device(), evaluation, laps.seconds)
         write_json(folder / EVALUATION_FILE, dataclasses.asdict(evaluation))
         draw_pictures(folder)
         if video:
             _film(env, act, folder, console)
-        lap("pictures")
+        laps.lap("pictures")
     except OSError as error:
         hint = ""
         if (folder / CHECKPOINT_FILE).is_file():
@@ -159,31 +176,38 @@ def run_pipeline(
         raise
     finally:
         env.close()
-    write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": seconds}).model_dump())
+    write_json(folder / RUN_FILE, facts.model_copy(update={"seconds": laps.seconds}).model_dump())
     write_report(folder)
-    return report
+    return summary
 
 
-def take_part(config: TrainConfig, folder: Path, *, backend: str = "auto", begin_with: Path | None = None) -> None:
-    """Train as another rank than the first, whose `run_pipeline` keeps the run folder and speaks to people.
+def take_part(config: TrainConfig, folder: Path, *, device: str = "auto", init_from: Path | None = None) -> None:
+    """Train as another rank than the first, whose `run_pipeline` writes the run folder and logs.
 
     Args:
         config: As for rank 0.
         folder: The run folder; nothing is written there, but a checkpoint is read.
-        backend: As for rank 0.
-        begin_with: As for rank 0.
+        device: As for rank 0.
+        init_from: As for rank 0.
     """
-    rows = rows_of_rank(config)
-    env = make_core(config.env, rows, backend=backend, **config.training_env())
+    env = _make_env(config, envs_of_rank(config), device)
     try:
         with joined(env.device):
-            train(config, env, folder, begin_with=begin_with)
+            train(config, env, folder, init_from=init_from)
     finally:
         env.close()
 
 
-def rows_of_rank(config: TrainConfig) -> int:
-    """Rows of one rank; `num_envs` is the sum over all.
+def _make_env(config: TrainConfig, envs: int, device: str, camera_envs: Sequence[int] = ()) -> BatchedEnv:
+    """Build the environment of a training."""
+    arguments = config.training_env()
+    if config.num_workers > 1:
+        arguments["num_workers"] = config.num_workers
+    return make_core(config.env, envs, device=device, camera_envs=camera_envs, **arguments)
+
+
+def envs_of_rank(config: TrainConfig) -> int:
+    """Environments of one rank; `num_envs` is the sum over all.
 
     Args:
         config: The config.
@@ -192,28 +216,28 @@ def rows_of_rank(config: TrainConfig) -> int:
         How many: all, where torchrun started no second process.
 
     Raises:
-        ArgumentError: The algorithm runs in one process only, or the rows cannot be divided.
+        ArgumentError: The algorithm runs in one process only, or the environments cannot be divided.
     """
     if (ranks := world_size()) == 1:
         return config.num_envs
     if isinstance(config.hyperparameters, Sb3Hyperparameters):
         raise ArgumentError(
             f"{config.algorithm} of Stable-Baselines3 trains in one process, and torchrun started {ranks}; "
-            "--backend rsl_rl is what runs on several ranks"
+            "--library rsl_rl runs on several ranks"
         )
-    rows, left = divmod(config.num_envs, ranks)
+    envs, left = divmod(config.num_envs, ranks)
     hyperparameters: Any = config.hyperparameters
     if left:
         raise ArgumentError(f"num_envs={config.num_envs} cannot be divided among {ranks} ranks")
-    if rows * hyperparameters.num_steps_per_env < 2 * hyperparameters.num_mini_batches:
+    if envs * hyperparameters.num_steps_per_env < 2 * hyperparameters.num_mini_batches:
         raise ArgumentError(
-            f"num_mini_batches={hyperparameters.num_mini_batches} is too many for the {rows} rows of one rank"
+            f"num_mini_batches={hyperparameters.num_mini_batches} is too many for the {envs} environments of one rank"
         )
-    return rows
+    return envs
 
 
 def _forget(folder: Path) -> None:
-    """Remove what a run wrote whose training was refused before it began, and its folder if that is all."""
+    """Remove the files of a run whose training was refused before it began, and its folder if it is empty then."""
     if not (folder / CONFIG_FILE).exists():
         (folder / RUN_FILE).unlink(missing_ok=True)
         if not any(folder.iterdir()):
@@ -226,5 +250,5 @@ def _film(env: BatchedEnv, act: Act, folder: Path, console: Console) -> None:
     except ImportError as error:
         console.print(f"No video: {error}; pip install 'genesis-gym[video]' brings it")
         return
-    with announced(console, "Filming the policy"):
+    with status(console, "Filming the policy"):
         record_video(env, act, folder / VIDEO_FILE, VIDEO_EPISODES, EVALUATION_SEED)

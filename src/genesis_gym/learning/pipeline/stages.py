@@ -1,6 +1,6 @@
 """Multi-stage training: each stage begins with the policy, optimiser and normaliser of the one before.
 
-A plan is a YAML file. What stands at its top holds for every stage, what stands in a stage for that stage:
+A plan is a YAML file. Entries at its top hold for every stage, entries of a stage for that stage:
 
     algorithm: PPO
     observation_parts: {joint_position: 7, joint_velocity: 7, joint_error: 7, target: 3, to_target: 3}
@@ -24,15 +24,16 @@ import yaml
 from rich.console import Console
 
 from genesis_gym.errors import ArgumentError, RunFolderError
+from genesis_gym.learning._shim import make_core
+from genesis_gym.learning.agents.checkpoint import check_match, observation_sizes
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
+from genesis_gym.learning.pipeline.run import RunOptions, RunSummary, run_pipeline
 from genesis_gym.learning.runs.files import check_folder, read_yaml
 from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, REPORT_FILE, write_whole
 from genesis_gym.registration import find_spec
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
-
-    from genesis_gym.learning.pipeline.run import Report, RunOptions
 
 PLAN_FILE = "stages.yaml"
 
@@ -93,26 +94,24 @@ def parse_plan(data: Any, source: str = "plan") -> Plan:
     return plan
 
 
-def run_stages(plan: Plan, folder: Path, console: Console, **options: Unpack[RunOptions]) -> Iterator[Report]:
+def run_stages(plan: Plan, folder: Path, console: Console, **options: Unpack[RunOptions]) -> Iterator[RunSummary]:
     """Train the stages that are not finished yet, each in a run folder of its own below `folder`.
 
     Args:
         plan: The config of each stage.
         folder: A new, empty folder, or one where the same plan was interrupted.
         console: Where progress is shown.
-        **options: As `genesis_gym.learning.pipeline.run.RunOptions` lists them.
+        **options: As `RunOptions` lists them.
 
     Yields:
-        The report of each stage as it finishes.
+        The outcome of each stage as it finishes.
 
     Raises:
         RunFolderError: A stage does not fit the one before it; the difference is spelled out.
     """
     check_folder(folder)
     _keep_plan(plan, folder)
-    _check_match(plan, options.get("backend", "auto"))
-    from genesis_gym.learning.pipeline.run import run_pipeline
-
+    _check_match(plan, options.get("device", "auto"))
     before: Path | None = None
     for number, config in enumerate(plan, start=1):
         stage = stage_folder(folder, number, config)
@@ -128,8 +127,8 @@ def run_stages(plan: Plan, folder: Path, console: Console, **options: Unpack[Run
                 config,
                 stage,
                 console,
-                begin_with=before,
-                since=None if before is None else time.time(),
+                init_from=before,
+                since=None if before is None else time.monotonic(),
                 **options,
             )
         before = stage
@@ -149,7 +148,7 @@ def stage_folder(folder: Path, number: int, config: TrainConfig) -> Path:
     return folder / f"{number}-{config.env.rpartition('/')[2].lower()}"
 
 
-def _check_match(plan: Plan, backend: str) -> None:
+def _check_match(plan: Plan, device: str) -> None:
     """Refuse stages that do not match before the first is trained rather than after."""
     _check_shared(plan)
     first = plan[0]
@@ -160,13 +159,10 @@ def _check_match(plan: Plan, backend: str) -> None:
         for config in plan
     ):
         return
-    from genesis_gym.core.make import make_core
-    from genesis_gym.learning.agents.checkpoint import check_match, layout_of
-
     layouts = []
     for config in plan:
-        env = make_core(config.env, 1, backend=backend, **config.evaluation_env())
-        layouts.append(layout_of(env))
+        env = make_core(config.env, 1, device=device, **config.evaluation_env())
+        layouts.append(observation_sizes(env))
         env.close()
     for number, (before, after) in enumerate(pairwise(layouts), start=1):
         check_match(f"stage {number}", before, f"stage {number + 1}", after)
@@ -192,7 +188,7 @@ def _check_shared(plan: Plan) -> None:
 
 
 def _actions(config: TrainConfig) -> str:
-    """What the actions of a stage mean."""
+    """The action space of a stage, in words."""
     from genesis_gym.tasks import find_task
 
     task = find_task(find_spec(config.env).kwargs["task"])
@@ -201,7 +197,7 @@ def _actions(config: TrainConfig) -> str:
 
 
 def _keep_plan(plan: Plan, folder: Path) -> None:
-    """Write the plan, and refuse a folder that holds another."""
+    """Write the plan; refuse a folder that holds another."""
     path = folder / PLAN_FILE
     if path.is_file():
         if read_plan(path) != plan:

@@ -1,30 +1,26 @@
-"""The report of a run: one HTML page that needs nothing beside it, made from the files of the run folder alone."""
+"""The report of a run: one self-contained HTML page, made from the files of the run folder alone."""
 
 from __future__ import annotations
 
 import base64
 import csv
 import io
-import platform
-import shlex
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from collections.abc import Iterable, Mapping
 from functools import partial
-from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import jinja2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
+from genesis_gym.learning.config.presets import find_preset
 from genesis_gym.learning.config.train_config import TrainConfig
-from genesis_gym.learning.evaluation.evaluate import EvaluationResult, describe
-from genesis_gym.learning.runs.files import MAX_EVALUATION, MAX_LOG, read_file
+from genesis_gym.learning.evaluation.result import EvaluationResult, describe
+from genesis_gym.learning.report.facts import RunFacts, changes, command_of, word
 from genesis_gym.learning.report.plots import (
     DARK,
     LIGHT,
@@ -36,7 +32,7 @@ from genesis_gym.learning.report.plots import (
     line_panel,
     save_picture,
 )
-from genesis_gym.learning.config.presets import find_preset
+from genesis_gym.learning.runs.files import MAX_EVALUATION, MAX_LOG, read_file
 from genesis_gym.learning.runs.folder import (
     CURVE_FILE,
     EVALUATION_FILE,
@@ -49,15 +45,11 @@ from genesis_gym.learning.runs.folder import (
     read_config,
     write_whole,
 )
-from genesis_gym.runtime import describe_device
 
 Kind = TypeVar("Kind")
 
 #: A larger video is not put into the page, which has to travel by mail.
 VIDEO_BYTES = 8_000_000
-
-#: Packages whose versions decide what a run gives.
-PACKAGES = ("genesis-gym", "genesis-world", "torch", "stable-baselines3", "rsl-rl-lib", "gymnasium", "numpy")
 
 #: Title of a panel → its columns of `progress.csv`, each with the name of its line.
 LEARNING = {
@@ -66,100 +58,20 @@ LEARNING = {
     "Episode length": {"rollout/ep_len_mean": "training", "eval/mean_ep_length": "evaluation"},
 }
 
-#: Title of a section → how the columns begin that are drawn in it, each in a panel of its own.
+#: Title of a section → beginning of the columns that are drawn in it, each in a panel of its own.
 GROUPS = {
-    "Reward terms": "reward/",
+    "Reward terms, sums over an episode": "reward/",
+    "Why episodes ended": "end/",
     "Curriculum": "curriculum/",
     "Evaluation while training": "eval/",
     "Memory": "memory",
 }
 
-
-#: How the columns of `progress.csv` begin that are drawn, and how much of them is: a log may come from a stranger.
+#: Beginnings of the columns of `progress.csv` that are drawn, and bounds: a log may come from a stranger.
 DRAWN = ("rollout/", *GROUPS.values())
 MAX_COLUMNS = 100
 MAX_POINTS = 5_000
 MAX_NUMBER = 1e30
-
-
-class RunFacts(BaseModel):
-    """Where, when and on what a run ran; `run.json` of its folder.
-
-    Attributes:
-        started: When, ISO 8601, UTC.
-        device: The device in words.
-        system: The operating system in words.
-        versions: Package → version.
-        max_episode_steps: Control steps after which its episodes are truncated, if any.
-        begin_with: Run folder whose policy it began with, if any.
-        seconds: Phase → wall-clock seconds, in order; empty until the run has ended.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    started: str
-    device: str
-    system: str
-    versions: dict[str, str]
-    max_episode_steps: Annotated[int, Field(ge=1, le=10**9)] | None
-    begin_with: str | None = None
-    seconds: dict[str, NonNegativeFloat] = {}
-
-
-def describe_run(env: BatchedEnv, begin_with: Path | None = None) -> RunFacts:
-    """Gather the facts of a run that begins now.
-
-    Args:
-        env: What it trains on.
-        begin_with: Run folder whose policy it begins with, if any.
-
-    Returns:
-        The facts, without the times.
-    """
-    return RunFacts(
-        started=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        device=describe_device(),
-        system=platform.platform(),
-        versions={"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
-        max_episode_steps=env.max_episode_steps,
-        begin_with=None if begin_with is None else str(begin_with),
-    )
-
-
-def command_of(config: TrainConfig, begin_with: str | None = None) -> str:
-    """Write the command line that trains what a config describes.
-
-    Options that the preset or a default gives anyway are left out, except those that name the run.
-
-    Args:
-        config: The config.
-        begin_with: Run folder that it began with, if any.
-
-    Returns:
-        One line for a POSIX shell.
-    """
-    preset = find_preset(config.env, config.algorithm, config.preset)
-    words = ["genesis-gym", "train"]
-    for name, field in TrainConfig.model_fields.items():
-        value = getattr(config, name)
-        usual = getattr(preset, name, field.get_default(call_default_factory=True))
-        option = f"--{name.replace('_', '-')}"
-        if name == "version" or value is None or value == usual:
-            continue
-        if name == "hyperparameters":
-            option = "--set"
-        if value is True:  # a flag
-            words.append(option)
-            continue
-        if isinstance(value, BaseModel):
-            value = _changes(value, usual or type(value)())
-        if isinstance(value, Mapping):
-            words += [option, *(f"{key}={_word(entry)}" for key, entry in value.items())]
-        else:
-            words += [option, _word(value)]
-    if begin_with is not None:
-        words += ["--begin-with", begin_with]
-    return shlex.join(words)
 
 
 def draw_pictures(folder: Path) -> None:
@@ -172,7 +84,7 @@ def draw_pictures(folder: Path) -> None:
     evaluation, _ = _read(folder / EVALUATION_FILE, EvaluationResult)
     pictures = {
         CURVE_FILE: (_learning_panels(progress), 3),
-        TERMS_FILE: (_group_panels(progress, GROUPS["Reward terms"]), 3),
+        TERMS_FILE: (_group_panels(progress, GROUPS["Reward terms, sums over an episode"]), 3),
         EVALUATION_PICTURE_FILE: (evaluation_panels(evaluation) if evaluation else [], 2),
     }
     for name, (panels, columns) in pictures.items():
@@ -181,7 +93,7 @@ def draw_pictures(folder: Path) -> None:
 
 
 def write_report(folder: Path) -> Path:
-    """Write `report.html` from the files of a run folder; what is missing is said there in one line.
+    """Write `report.html` from the files of a run folder; missing files are named there in one line each.
 
     Args:
         folder: The run folder.
@@ -199,7 +111,7 @@ def write_report(folder: Path) -> Path:
     video, no_video = _read_video(folder)
     curves = _learning_panels(progress)
     if progress and not curves:
-        no_progress = f"{PROGRESS_FILE} tells nothing of whole episodes"
+        no_progress = f"{PROGRESS_FILE} has no figures of whole episodes"
     learning = {"Learning": curves} | {
         title: _group_panels(progress, beginning) for title, beginning in GROUPS.items()
     }
@@ -217,31 +129,10 @@ def write_report(folder: Path) -> Path:
         no_video=no_video,
         settings=_settings(config),
         hyperparameters=_hyperparameters(config),
-        command=command_of(config, facts.begin_with if facts else None),
+        command=command_of(config, facts),
     )
     write_whole(folder / REPORT_FILE, lambda path: path.write_text(page, encoding="utf-8"))
     return folder / REPORT_FILE
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
-
-
-def _changes(model: BaseModel, usual: Any) -> dict[str, Any]:
-    """Fields whose values differ from those of another model, if it is one."""
-    return {name: value for name, value in model if getattr(usual, name, None) != value}
-
-
-def _word(value: Any) -> str:
-    """Write a value as the command line reads it: `true`, `3e-4`, `64,64`; a list of one ends with a comma."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return ",".join(map(_word, value)) + ("," if len(value) == 1 else "")
-    return str(value)
 
 
 def _settings(config: TrainConfig) -> dict[str, str]:
@@ -252,21 +143,21 @@ def _settings(config: TrainConfig) -> dict[str, str]:
             continue
         entries = value.items() if isinstance(value, Mapping) else value if isinstance(value, BaseModel) else None
         if entries is None:
-            settings[name] = "none" if value is None else _word(value)
+            settings[name] = "none" if value is None else word(value)
         else:
-            settings[name] = ", ".join(f"{key} {_word(entry)}" for key, entry in entries) or "none"
+            settings[name] = ", ".join(f"{key} {word(entry)}" for key, entry in entries) or "none"
     return settings
 
 
 def _hyperparameters(config: TrainConfig) -> list[dict[str, str]]:
     """Name, value and, where it differs, the preset's value."""
     preset = find_preset(config.env, config.algorithm, config.preset)
-    changed = _changes(config.hyperparameters, preset.hyperparameters) if preset else {}
+    changed = changes(config.hyperparameters, preset.hyperparameters) if preset else {}
     return [
         {
             "name": name,
-            "value": _word(value),
-            "usual": _word(getattr(preset.hyperparameters, name)) if preset and name in changed else "",
+            "value": word(value),
+            "usual": word(getattr(preset.hyperparameters, name)) if preset and name in changed else "",
         }
         for name, value in config.hyperparameters
     ]
@@ -310,8 +201,8 @@ def _beside(path: Path, error: RunFolderError) -> str:
 def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) -> tuple[dict[str, Series], str]:
     """Column → its finite values over environment steps; nothing, and the reason, if there are none.
 
-    Until every row has had time for a whole episode, only quick episodes have ended, most of them successes:
-    what is said of episodes (`rollout/…`) begins after that.
+    Until every environment has had time for a whole episode, only quick episodes have ended, most of them successes:
+    figures of episodes (`rollout/…`) begin after that.
     """
     path = folder / PROGRESS_FILE
     if not path.exists():

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
-from genesis_gym.learning.evaluation.evaluate import EvaluationResult, Regions, success_by_region, wilson_interval
+from genesis_gym.learning.evaluation.result import EvaluationResult, Regions, success_by_region, wilson_interval
 
 #: Inches of one panel: its width, and its height for each inch of width.
 PANEL_WIDTH = 4.2

@@ -1,4 +1,4 @@
-"""Videos of a policy: a tile for each row, with its clock and how it ended."""
+"""Videos of a policy: a tile for each environment, with its clock and how its episode ended."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import av  # noqa: F401  # imageio would miss it no sooner than at the first frame
+import av  # noqa: F401  # imageio would not miss it before the first frame
 import imageio.v3 as iio
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +17,17 @@ from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, check_positive_int
-from genesis_gym.learning.evaluation.play import FIRST_STATE_SECONDS, LAST_STATE_SECONDS, Episode, Moment, narrated, play
-from genesis_gym.learning.agents.policy import Act, open_run
-from genesis_gym.learning.training.progress import announced
+from genesis_gym.learning.agents.load import open_run
+from genesis_gym.learning.agents.policy import Act
+from genesis_gym.learning.console import status
+from genesis_gym.learning.evaluation.play import (
+    FIRST_STATE_SECONDS,
+    LAST_STATE_SECONDS,
+    Episode,
+    Moment,
+    narrated,
+    play,
+)
 from genesis_gym.learning.runs.folder import locate, read_config, write_whole
 from genesis_gym.runtime.simulation import CAMERA_RESOLUTION
 
@@ -27,7 +35,7 @@ from genesis_gym.runtime.simulation import CAMERA_RESOLUTION
 FRAME_RATE = 25
 
 #: Tiles in a frame unless another number is asked for.
-MAX_ROWS = 9
+MAX_TILES = 9
 
 Colour = tuple[int, ...]
 
@@ -68,10 +76,10 @@ class Layout(NamedTuple):
             (columns * (width + GAP) - GAP, lines * (height + GAP) + height // 20 * 2),
         )
 
-    def place(self, row: int) -> tuple[int, int]:
-        """Left upper corner of a row's tile."""
+    def place(self, number: int) -> tuple[int, int]:
+        """Left upper corner of a tile."""
         width, height = self.tile
-        return row % self.columns * (width + GAP), row // self.columns * (height + GAP)
+        return number % self.columns * (width + GAP), number // self.columns * (height + GAP)
 
     @property
     def caption(self) -> tuple[int, int, int, int]:
@@ -99,10 +107,10 @@ def record_video(
     episodes: int,
     seed: int,
     *,
-    rows: int | None = None,
+    envs: int | None = None,
     console: Console | None = None,
 ) -> list[Episode]:
-    """Film episodes side by side, each with its true last state, which stands until the round is over.
+    """Film episodes side by side, each with its true last state, which is shown until the round is over.
 
     Args:
         env: An environment made with a camera; its episodes in progress are lost.
@@ -110,33 +118,33 @@ def record_video(
         path: The MP4 or GIF to write, whole or not at all.
         episodes: How many episodes, at least 1.
         seed: Seed of the first; the others follow as in an evaluation.
-        rows: Episodes side by side; None for as many as there are, up to `MAX_ROWS`.
+        envs: Episodes side by side; None for as many as there are, up to `MAX_TILES`.
         console: Where progress is shown, if anywhere.
 
     Returns:
         The episodes, in the order in which they ended.
 
     Raises:
-        ArgumentError: `episodes` or `rows` is not allowed, or the environment's episodes have no end.
+        ArgumentError: `episodes` or `envs` is not allowed, or the environment's episodes have no end.
     """
-    rows = rows or min(episodes, env.num_envs, MAX_ROWS)
-    moments = play(env, act, episodes, seed, rows)
+    envs = envs or min(episodes, env.num_envs, MAX_TILES)
+    moments = play(env, act, episodes, seed, envs)
     if console is not None:
         moments = narrated(moments, env, episodes, console)
     file_format = FORMATS[path.suffix]
-    layout = Layout.of(rows, file_format.max_width)
+    layout = Layout.of(envs, file_format.max_width)
     ended: list[Episode] = []
 
     def frames() -> Iterator[Image.Image]:
         frame = Image.new("RGB", layout.size, BACKGROUND)
         pictures: dict[int, NDArray[np.uint8]] = {}
         for moment in moments:
-            # The state of a faulty row may be beyond drawing; its last good picture stays.
-            sound = [row for row in moment.live if moment.episodes[row].outcome != "fault"]
+            # A faulty state may be impossible to draw; the last good picture stays.
+            sound = [number for number in moment.live if moment.episodes[number].outcome != "fault"]
             pictures.update(zip(sound, env.render(sound), strict=True) if sound else ())
-            for row in moment.live:
-                tile = _tile(pictures[row], layout.tile, moment.episodes[row], env.control_dt)
-                frame.paste(tile, layout.place(row))
+            for number in moment.live:
+                tile = _tile(pictures[number], layout.tile, moment.episodes[number], env.control_dt)
+                frame.paste(tile, layout.place(number))
             ended.extend(moment.ended)
             _write(frame, layout.caption, BACKGROUND, *_caption(moment, ended, episodes, env.control_dt))
             seconds = FIRST_STATE_SECONDS * (moment.step == 0) + LAST_STATE_SECONDS * moment.last
@@ -151,9 +159,9 @@ def record_run(
     path: Path,
     episodes: int,
     seed: int,
-    rows: int,
+    envs: int,
     console: Console,
-    backend: str = "auto",
+    device: str = "auto",
     *,
     best: bool = False,
     trust: bool = False,
@@ -165,9 +173,9 @@ def record_run(
         path: The MP4 or GIF to write; it must not exist.
         episodes: How many episodes, at least 1.
         seed: Seed of the first.
-        rows: Episodes side by side, at least 1.
+        envs: Episodes side by side, at least 1.
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        device: `"auto"`, `"cpu"` or `"gpu"`.
         best: Take the best policy of the evaluations during training instead of the last.
         trust: Unpickle an archive, which runs any code that it holds.
 
@@ -178,15 +186,15 @@ def record_run(
         RunFolderError: It is no run folder, or its files cannot be read.
         ArgumentError: An argument is not allowed; nothing was built then.
     """
-    check_positive_int("rows", rows)
+    check_positive_int("envs", envs)
     check_positive_int("episodes", episodes)
-    rows = min(rows, episodes)
+    envs = min(envs, episodes)
     env_id = read_config(locate(run, trust=trust)[0]).env
     _check_path(path)
-    with announced(console, f"Building {rows} rows of {env_id}"):
-        _, env, act = open_run(run, rows, backend=backend, camera_rows=range(rows), best=best, trust=trust)
+    with status(console, f"Building {envs} environments of {env_id}"):
+        _, env, act = open_run(run, envs, device=device, camera_envs=range(envs), best=best, trust=trust)
     try:
-        return record_video(env, act, path, episodes, seed, rows=rows, console=console)
+        return record_video(env, act, path, episodes, seed, envs=envs, console=console)
     finally:
         env.close()
 
@@ -201,7 +209,7 @@ def _check_path(path: Path) -> None:
 
 
 def _caption(moment: Moment, ended: list[Episode], episodes: int, control_dt: float) -> tuple[str, str]:
-    """What stands below the tiles, left and right."""
+    """The texts below the tiles, left and right."""
     first, last = moment.episodes[0].number, moment.episodes[-1].number
     shown = f"episode {first}" if first == last else f"episodes {first} to {last}"
     speed = FRAME_RATE * control_dt
@@ -247,7 +255,7 @@ def _write_mp4(path: Path, frames: Iterator[Image.Image]) -> None:
 
 
 def _write_gif(path: Path, frames: Iterator[Image.Image]) -> None:
-    """One palette serves all frames, so that what stands still is the same in each and takes no space."""
+    """Write a GIF with one palette for all frames, so that a static background takes no space."""
     first = next(frames)
     sample = first.copy()
     for i, colour in enumerate((GREEN, RED)):  # seen only when episodes end

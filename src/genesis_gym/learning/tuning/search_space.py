@@ -19,7 +19,8 @@ from pydantic import (
 )
 
 from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, shown
-from genesis_gym.learning.config.train_config import HYPERPARAMETERS, make_config
+from genesis_gym.learning.config.hyperparameters import HYPERPARAMETERS
+from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.learning.runs.files import read_yaml
 
 

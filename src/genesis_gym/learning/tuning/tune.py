@@ -19,22 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-import torch
 from optuna.exceptions import OptunaError, StorageInternalError
 from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, check_positive_int
+from genesis_gym.learning._shim import make_core
+from genesis_gym.learning.agents.learner import DivergedError, Hook, Learner, StopTraining
+from genesis_gym.learning.agents.policy import Act
+from genesis_gym.learning.config.seeds import TUNING_SEED
 from genesis_gym.learning.config.train_config import TrainConfig, parse_config
+from genesis_gym.learning.console import status
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy
-from genesis_gym.learning.agents.policy import ObservationNormalizer, deterministic
-from genesis_gym.learning.training.progress import announced
 from genesis_gym.learning.runs.folder import new_run_folder, write_json
+from genesis_gym.learning.training.train import train
+from genesis_gym.learning.tuning.plots import plot_study
 from genesis_gym.learning.tuning.study import (
     CONFIG_ATTRIBUTE,
     FAILURE_ATTRIBUTE,
@@ -45,13 +46,7 @@ from genesis_gym.learning.tuning.study import (
     one_line,
     open_study,
 )
-from genesis_gym.learning.training.train import train
 from genesis_gym.learning.tuning.trials import TrialFailedError, is_counted, run_trials
-from genesis_gym.learning.tuning.plots import plot_study
-
-#: Episode k of a trial's evaluation has seed TUNE_SEED + k: what is chosen on some episodes is judged on others,
-#: those of `EVALUATION_SEED`.
-TUNE_SEED = 2_000_000
 
 #: A trial is evaluated after each such part of its steps, its last rollout included, and may be pruned there.
 EVALUATIONS = 5
@@ -96,16 +91,16 @@ def tune(
     trials: int = 50,
     storage: str | None = None,
     env: BatchedEnv | None = None,
-    backend: str = "auto",
+    device: str = "auto",
     console: Console | None = None,
 ) -> TuneResult:
-    """Search for good hyperparameters, or go on with a search.
+    """Search for good hyperparameters, or resume a search.
 
     Each trial is a training run of its own in `trials/` of the folder, all of them in one scene. It depends on its
     hyperparameters and the seed only, not on the trials before it; whether it is pruned depends on those too.
     `best.json` is the config of the best complete trial so far, pictures of the search are drawn at the end.
 
-    Called again with the same folder, it goes on where it ended or was killed. Several processes may share a
+    Called again with the same folder, it resumes where it ended or was killed. Several processes may share a
     study, by the same folder or, on several machines, by `storage` and folders of the same name.
 
     Args:
@@ -113,8 +108,8 @@ def tune(
         folder: From `study_folder`.
         trials: How many trials the study is to have; those that were interrupted are made up for.
         storage: URL of an SQL database; None for SQLite in the folder.
-        env: A scene to use, with `config.num_envs` rows; None to build one.
-        backend: One of `genesis_gym.runtime.BACKENDS`, for the scene that is built.
+        env: An environment to use, with `config.num_envs` environments; None to build one.
+        device: `"auto"`, `"cpu"` or `"gpu"`, for the scene that is built.
         console: Where progress is shown.
 
     Returns:
@@ -126,14 +121,14 @@ def tune(
     """
     check_positive_int("trials", trials)
     if env is not None and env.num_envs != config.num_envs:
-        raise ArgumentError(f"env has {env.num_envs} rows; it must have num_envs={config.num_envs}")
+        raise ArgumentError(f"env has {env.num_envs} environments; it must have num_envs={config.num_envs}")
     console = console or Console(quiet=True)
     with _quiet_optuna():
         try:
             study = open_study(config, folder, storage)
             check_trials(study, folder)
             if sum(map(is_counted, study.get_trials(deepcopy=False))) < trials:
-                with _scene(config, env, backend, console) as scene:
+                with _scene(config, env, device, console) as scene:
                     _search(study, config, scene, folder, trials, console)
             _write_best(study, folder)
             plot_study(study, folder, config.objective)
@@ -145,10 +140,10 @@ def tune(
 def _search(
     study: optuna.Study, config: TuneConfig, env: BatchedEnv, folder: Path, total: int, console: Console
 ) -> None:
-    """Run the trials that are missing, and tell of each."""
+    """Run the trials that are missing, and print the outcome of each."""
 
     def objective(trial: optuna.Trial) -> float:
-        status.update(f"Trial {trial.number}")
+        line.update(f"Trial {trial.number}")
         return _run_trial(trial, config, env, folder / TRIALS_FOLDER / f"{trial.number:04d}")
 
     def on_trial(trial: FrozenTrial) -> None:
@@ -158,40 +153,41 @@ def _search(
         _write_best(study, folder)
 
     def on_wait(running: int) -> None:
-        status.update(f"Waiting for {running} trials of other processes, or for those to be declared dead")
+        line.update(f"Waiting for {running} trials of other processes, or for those to be declared dead")
 
     # Without a terminal a line for each trial is enough.
-    status = console.status("") if console.is_terminal else Console(quiet=True).status("")
-    with status:
+    line = console.status("") if console.is_terminal else Console(quiet=True).status("")
+    with line:
         run_trials(study, objective, total, on_trial, on_wait)
 
 
 def _run_trial(trial: optuna.Trial, config: TuneConfig, env: BatchedEnv, folder: Path) -> float:
-    """Train and evaluate what a trial draws; its run folder stays."""
+    """Train and evaluate with the hyperparameters that a trial draws; its run folder stays."""
     hyperparameters = config.suggest(trial)
     train_config = config.train_config(hyperparameters)
     trial.set_user_attr(CONFIG_ATTRIBUTE, train_config.model_dump(mode="json"))
     trial.set_user_attr(SEARCHED_ATTRIBUTE, hyperparameters)
     pruning = _Pruning(trial, config, train_config, env)
     try:
-        train(train_config, env, new_run_folder(folder, ""), [pruning])
+        policy = train(train_config, env, new_run_folder(folder, ""), [pruning])
         if pruning.pruned:
             raise optuna.TrialPruned
-        return _evaluate(pruning.model, config, env)
+        return _evaluate(policy, config, env)
+    except (ArgumentError, DivergedError) as error:  # the algorithm refuses or cannot bear these hyperparameters
+        raise TrialFailedError(one_line(error)) from error
     except (GenesisGymError, OptunaError):
         raise
-    # What torch and SB3 raise of diverged networks, of too large ones, and of misfit hyperparameters.
+    # torch and SB3 raise these of networks that are too large, and of hyperparameters that do not fit.
     except (ArithmeticError, AssertionError, RuntimeError, ValueError) as error:
         raise TrialFailedError(one_line(error)) from error
 
 
-class _Pruning(BaseCallback):
+class _Pruning(Hook):
     """Evaluates a trial between rollouts, in the scene that it trains in, and stops it when it is pruned."""
 
     def __init__(
         self, trial: optuna.Trial, config: TuneConfig, train_config: TrainConfig, env: BatchedEnv
     ) -> None:
-        super().__init__()
         self.pruned = False
         self._trial = trial
         self._config = config
@@ -199,27 +195,26 @@ class _Pruning(BaseCallback):
         self._env = env
         self._reported = 0
 
-    def _on_step(self) -> bool:
-        return not self.pruned
-
-    def _on_rollout_end(self) -> None:
+    def before_rollout(self, learner: Learner) -> None:
+        """Evaluate after each part of the steps."""
         # Rollouts differ in length: evaluations are compared by the part of the steps that was taken.
-        part = self.num_timesteps * EVALUATIONS // self._config.timesteps
-        if part <= self._reported or self.num_timesteps >= self._timesteps:
+        part = learner.timesteps * EVALUATIONS // self._config.timesteps
+        if part <= self._reported or learner.timesteps >= self._timesteps:
             return
         self._reported = part
-        self._trial.report(_evaluate(self.model, self._config, self._env), part)
+        self._trial.report(_evaluate(learner.act, self._config, self._env), part)
         self.pruned = self._trial.should_prune()
+        if self.pruned:
+            raise StopTraining
 
 
-def _evaluate(model: BaseAlgorithm, config: TuneConfig, env: BatchedEnv) -> float:
-    """The objective of a policy as it is now."""
-    # The environment takes a NaN action for a fault and ends the episode, which may look like a good one.
-    if not all(bool(torch.isfinite(parameter).all()) for parameter in model.policy.parameters()):
-        raise ValueError("the networks hold numbers that are not finite")
-    act = deterministic(model.policy, ObservationNormalizer.of(model))
-    figures = evaluate_policy(env, act, config.episodes, TUNE_SEED)
-    return float(getattr(figures, OBJECTIVES[config.objective]))
+def _evaluate(act: Act, config: TuneConfig, env: BatchedEnv) -> float:
+    """The objective of a policy."""
+    result = evaluate_policy(env, act, config.episodes, TUNING_SEED)
+    value = getattr(result, OBJECTIVES[config.objective])
+    if value is None:
+        raise TrialFailedError("every episode of its evaluation was faulty")
+    return float(value)
 
 
 def _in_words(trial: FrozenTrial, config: TuneConfig) -> str:
@@ -278,13 +273,13 @@ def _result(study: optuna.Study, config: TuneConfig, folder: Path) -> TuneResult
 
 
 @contextlib.contextmanager
-def _scene(config: TuneConfig, env: BatchedEnv | None, backend: str, console: Console) -> Iterator[BatchedEnv]:
+def _scene(config: TuneConfig, env: BatchedEnv | None, device: str, console: Console) -> Iterator[BatchedEnv]:
     """The scene that all trials share: the caller's, or one that is built and closed."""
     if env is not None:
         yield env
         return
-    with announced(console, f"Building {config.num_envs} rows of {config.env}"):
-        env = make_core(config.env, config.num_envs, backend=backend)
+    with status(console, f"Building {config.num_envs} environments of {config.env}"):
+        env = make_core(config.env, config.num_envs, device=device)
     try:
         yield env
     finally:
