@@ -41,8 +41,8 @@ class Demos:
         from genesis_gym.learning.agents.policy import Act
         from genesis_gym.learning.evaluation.demonstrations import collect
         from genesis_gym.learning.evaluation.minari import check_dataset, recoverable_spec, write_minari
-        from genesis_gym.learning.runs.folder import read_config
         from genesis_gym.learning.evaluation.scripted import grasp_and_carry
+        from genesis_gym.learning.runs.folder import read_config
 
         env_id = self.env or read_config(self.run_folder).env  # type: ignore[arg-type]
         policy = "scripted" if self.run_folder is None else "trained"

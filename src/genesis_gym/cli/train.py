@@ -26,8 +26,8 @@ from genesis_gym.cli.options import (
     print_table,
 )
 from genesis_gym.errors import ArgumentError, check_choice
-from genesis_gym.registration import find_spec
 from genesis_gym.learning.agents.ranks import rank, take_own_gpu, world_size
+from genesis_gym.registration import find_spec
 
 if TYPE_CHECKING:
     from genesis_gym.learning.config.train_config import TrainConfig
@@ -92,9 +92,9 @@ class Train:
 
     def run(self, console: Console) -> int:
         """Do it."""
+        from genesis_gym.learning.pipeline.stages import PLAN_FILE, read_plan, run_stages
         from genesis_gym.learning.runs.files import check_folder
         from genesis_gym.learning.runs.folder import new_run_folder, read_config
-        from genesis_gym.learning.pipeline.stages import PLAN_FILE, read_plan, run_stages
 
         self._refuse_contradictions()
         check_device(self.device)
@@ -129,8 +129,8 @@ class Train:
         return _train(config, folder, console, init_from=self.init_from, **options)
 
     def _config(self) -> TrainConfig:
-        from genesis_gym.learning.config.train_config import change_config, make_config
         from genesis_gym.learning.config.presets import LIBRARIES
+        from genesis_gym.learning.config.train_config import change_config, make_config
         from genesis_gym.learning.runs.folder import read_config_file
 
         given: dict[str, Any] = {
