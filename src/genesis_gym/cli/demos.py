@@ -36,7 +36,7 @@ class Demos:
             raise ArgumentError("demos needs --env, for its scripted policy, or --run, for a trained one")
         import_modules(self.imports, self.env)
 
-        from genesis_gym.learning._shim import make_core
+        from genesis_gym.core.make import make_core
         from genesis_gym.learning.agents.load import open_run
         from genesis_gym.learning.agents.policy import Act
         from genesis_gym.learning.evaluation.demonstrations import collect

@@ -20,29 +20,29 @@ if TYPE_CHECKING:
 logger = logging.getLogger("genesis_gym")
 
 #: `auto`: a GPU where there is one. `gpu`: the same, with one warning when there is none. `cpu`: the CPU.
-BACKENDS = ("auto", "cpu", "gpu")
+DEVICES = ("auto", "cpu", "gpu")
 
 _fallback_told = False
 _forked = False
 
 
-def start(backend: str = "auto") -> torch.device:
+def start(device: str = "auto") -> torch.device:
     """Import and initialise Genesis, once for each process.
 
     Later calls reuse what runs. Seeds are never given to `gs.init`: a new seed recompiles every kernel.
 
     Args:
-        backend: One of `BACKENDS`.
+        device: One of `DEVICES`.
 
     Returns:
         The device on which states, actions and observations live.
 
     Raises:
-        ArgumentError: `backend` is unknown, or Genesis already runs on another one in this process.
+        ArgumentError: `device` is unknown, or Genesis already runs on another one in this process.
         ForkError: Genesis ran in the process that this one was forked from.
         MissingDependencyError: A system library that Genesis needs is missing.
     """
-    check_choice("backend", backend, BACKENDS)
+    check_choice("device", device, DEVICES)
     if _forked:
         raise ForkError(
             "this process was forked from one in which Genesis runs, and would hang: start it by 'spawn' (in "
@@ -50,14 +50,14 @@ def start(backend: str = "auto") -> torch.device:
         )
     gs = _import_genesis()
     if not genesis_api.is_initialized(gs):
-        _initialise(gs, backend)
+        _initialise(gs, device)
     on_cpu = gs.backend == gs.cpu
-    if backend == "cpu" and not on_cpu:
-        raise ArgumentError("backend='cpu' is not possible: Genesis already runs on the GPU in this process")
-    if backend == "gpu" and on_cpu:
+    if device == "cpu" and not on_cpu:
+        raise ArgumentError("device='cpu' is not possible: Genesis already runs on the GPU in this process")
+    if device == "gpu" and on_cpu:
         _tell_fallback()
-    device: torch.device = gs.device
-    return device
+    where: torch.device = gs.device
+    return where
 
 
 def stop() -> None:
@@ -145,10 +145,10 @@ def tell_release(gs: Any) -> None:
         logger.warning("Genesis %s is not a release that genesis-gym is tested with (%s)", gs.__version__, tested)
 
 
-def _initialise(gs: Any, backend: str) -> None:
+def _initialise(gs: Any, device: str) -> None:
     import torch
 
-    wanted = gs.cpu if backend == "cpu" else gs.gpu  # gs.gpu falls back to the CPU by itself
+    wanted = gs.cpu if device == "cpu" else gs.gpu  # gs.gpu falls back to the CPU by itself
     with quick_cpu_name():
         gs.init(backend=wanted, logging_level="error")
     # On the CPU, torch's threads cost small operations up to 8× against a busy core; OMP_NUM_THREADS overrides.

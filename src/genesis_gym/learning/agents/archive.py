@@ -11,7 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import RunFolderError
-from genesis_gym.learning.agents.sb3 import Normalizer, Sb3Policy, find_algorithm
+from genesis_gym.learning.agents.sb3_policy import Normalizer, Sb3Policy, find_algorithm
 from genesis_gym.learning.config.train_config import TrainConfig
 from genesis_gym.learning.runs.folder import SB3_NORMALIZE_FILE
 
@@ -45,8 +45,8 @@ def load_archive(path: Path, config: TrainConfig, env: BatchedEnv) -> Sb3Policy:
         RunFolderError: It cannot be loaded, or does not fit the environment.
     """
     statistics = path.with_name(SB3_NORMALIZE_FILE)
-    vec_env: VecEnv = GenesisSb3VecEnv(getattr(env, "old", env))
-    groups = {}
+    vec_env: VecEnv = GenesisSb3VecEnv(env)
+    groups: dict[str, tuple[int, ...]] = {}
     try:
         if statistics.exists():
             vec_env = VecNormalize.load(str(statistics), vec_env)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import ArgumentError, RunFolderError, shown
+from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.agents.learner import Learner
 from genesis_gym.learning.agents.ranks import gather, rank, world_size
 from genesis_gym.learning.agents.state import (
@@ -86,7 +86,7 @@ def read_checkpoint(folder: Path) -> State:
     state = read_state(path, MAX_CHECKPOINT)
     version = state.get("version") if isinstance(state, dict) else None
     if version != CHECKPOINT_VERSION:
-        raise RunFolderError(f"{path} has version {shown(version)}; this release reads {CHECKPOINT_VERSION}")
+        raise RunFolderError(f"{path} has version {safe_repr(version)}; this release reads {CHECKPOINT_VERSION}")
     own = {
         "version": CHECKPOINT_VERSION,
         "algorithm": "",
@@ -146,7 +146,8 @@ def resume(folder: Path, learner: Learner) -> Score:
     _check_fit(folder, checkpoint, learner)
     if (ranks := checkpoint["ranks"]) != world_size():
         raise RunFolderError(
-            f"{folder} was trained by {shown(ranks)} ranks, not by {world_size()}: resume it with torchrun and as many"
+            f"{folder} was trained by {safe_repr(ranks)} ranks, not by {world_size()}: "
+            "resume it with torchrun and as many"
         )
     shares = checkpoint["shares"]
     try:
@@ -175,10 +176,10 @@ def _check_fit(folder: Path, checkpoint: State, learner: Learner) -> None:
     """Refuse another algorithm or other spaces, with the difference spelled out."""
     algorithm, env = learner.config.algorithm, learner.env
     if checkpoint["algorithm"] != algorithm:
-        raise RunFolderError(f"{folder} was trained by {shown(checkpoint['algorithm'])}, not by {algorithm!r}")
+        raise RunFolderError(f"{folder} was trained by {safe_repr(checkpoint['algorithm'])}, not by {algorithm!r}")
     if (actions := checkpoint["action_dim"]) != env.action_dim:
         raise RunFolderError(
-            f"{folder} has actions of {shown(actions)} numbers, this environment of {env.action_dim}"
+            f"{folder} has actions of {safe_repr(actions)} numbers, this environment of {env.action_dim}"
         )
     check_match(str(folder), checkpoint["observation"], "this environment", observation_sizes(env))
 

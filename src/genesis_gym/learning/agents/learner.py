@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -143,8 +144,8 @@ class Learner(ABC):
         self.load_model_state(state["model"])
         self.load_loop_state(state["loop"])
 
-    def save_extras(self, folder: Any) -> None:
-        """Write further files of the library into the run folder; none by default."""
+    def save_extras(self, folder: Path) -> None:  # noqa: B027 - most libraries have none
+        """Write further files of the library into the run folder."""
 
     def check_finite(self) -> None:
         """Refuse to continue with a policy that is not finite.

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from genesis_gym.core import BatchedEnv
+from genesis_gym.core.make import make_core
 from genesis_gym.errors import GenesisGymError, RunFolderError
-from genesis_gym.learning._shim import make_core
 from genesis_gym.learning.agents.make import make_policy
 from genesis_gym.learning.agents.policy import Act, Policy, load_tensors
 from genesis_gym.learning.config.train_config import TrainConfig

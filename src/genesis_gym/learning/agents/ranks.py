@@ -1,4 +1,4 @@
-"""Several processes that train together, as torchrun starts them: each is a rank, with a share of the environments.
+"""Several processes that train together, as torchrun starts them: ranks, each with its share of the environments.
 
 A process that torchrun did not start is rank 0 of 1, and nothing here costs it anything.
 """

@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import io
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from rsl_rl.algorithms import PPO
 from rsl_rl.models import MLPModel
 from rsl_rl.modules.distribution import BetaDistribution
@@ -30,7 +32,7 @@ from genesis_gym.learning.config.hyperparameters import RslRlPPOHyperparameters
 from genesis_gym.learning.config.seeds import MAX_SEED, training_seed
 from genesis_gym.learning.config.train_config import TrainConfig
 
-#: Hyperparameters that are arguments of the networks, of the actor alone, and of the loop; the others are the PPO's.
+#: Hyperparameters of the networks, of the actor alone, and of the loop; the others are arguments of the PPO.
 NETWORK_ARGUMENTS = ("hidden_dims", "activation", "obs_normalization")
 ACTOR_ARGUMENTS = ("distribution", "init_std")
 LOOP_ARGUMENTS = ("num_steps_per_env", "final_entropy_coef")
@@ -194,10 +196,7 @@ class RslRlLearner(Learner):
                 steps.append(torch.stack([reward, done.to(reward), *(metrics[n].to(reward) for n in names)]))
                 self._timesteps += self.env.num_envs * world_size()
         for reward, done, *values in torch.stack(steps).cpu().numpy():
-            columns = dict(zip(names, values, strict=True))
-            self.episodes.step(
-                reward, done > 0, lambda env, columns=columns: {n: column[env] for n, column in columns.items()}
-            )
+            self.episodes.step(reward, done > 0, partial(_row, names, values))
         return observation
 
     def figures(self) -> dict[str, float]:
@@ -282,6 +281,11 @@ class BootstrappedPPO(PPO):
         deviation = advantages - _sum_over_ranks(advantages) / count
         variance = _sum_over_ranks(deviation.square()) / (count - 1)
         self.storage.advantages = deviation / (variance.sqrt() + 1e-8)
+
+
+def _row(names: Sequence[str], columns: Sequence[NDArray[Any]], env: int) -> dict[str, float]:
+    """The metrics of one environment."""
+    return {name: float(column[env]) for name, column in zip(names, columns, strict=True)}
 
 
 def _sum_over_ranks(tensor: torch.Tensor) -> torch.Tensor:

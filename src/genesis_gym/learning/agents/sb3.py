@@ -10,236 +10,35 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Dict, Space
-from stable_baselines3 import PPO, SAC, TD3, HerReplayBuffer
-from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.noise import NormalActionNoise
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.running_mean_std import RunningMeanStd
-from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
-from torch import nn
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
-from genesis_gym.adapters.spaces import action_space, observation_space
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError
-from genesis_gym.learning.agents.episodes import EpisodeStatistics
 from genesis_gym.learning.agents.learner import DivergedError, Hook, Learner
-from genesis_gym.learning.agents.policy import Observation, Policy, is_finite
+from genesis_gym.learning.agents.policy import is_finite
 from genesis_gym.learning.agents.replay import check_replay, load_replay, replay_state
+from genesis_gym.learning.agents.sb3_envs import RecordedVecEnv, hindsight, wrapped
+from genesis_gym.learning.agents.sb3_policy import (
+    Sb3Policy,
+    find_algorithm,
+    make_normalizer,
+    make_policy,
+    policy_arguments,
+    policy_name,
+    vector_groups,
+)
 from genesis_gym.learning.agents.state import State, check_like, check_optimizer, load_optimizer, optimizer_state
-from genesis_gym.learning.config.hyperparameters import Sb3Hyperparameters
+from genesis_gym.learning.config.hyperparameters import OffPolicyHyperparameters
 from genesis_gym.learning.config.seeds import training_seed
 from genesis_gym.learning.config.train_config import TrainConfig
 from genesis_gym.learning.runs.folder import SB3_FILE, SB3_NORMALIZE_FILE, write_whole
 
-#: Hyperparameters that are arguments of the policy.
-POLICY_ARGUMENTS = ("net_arch", "log_std_init")
-
-#: Greatest magnitude of a normalised reward unless `clip_reward` says otherwise.
-CLIP_REWARD = 10.0
-
-
-def find_algorithm(name: str) -> type[BaseAlgorithm]:
-    """The class of an algorithm."""
-    if name == "TQC":
-        from sb3_contrib import TQC
-
-        return TQC
-    return {"PPO": PPO, "SAC": SAC, "TD3": TD3}[name]
-
-
-# Policies
-
-
-class Normalizer(nn.Module):
-    """Shifts, scales and clips observations by statistics of the training, as `VecNormalize` does.
-
-    Attributes:
-        groups: Groups of the observation that are normalised; of each there are `mean_<group>` and `std_<group>`.
-        clip: Greatest magnitude afterwards, `()`.
-    """
-
-    clip: torch.Tensor
-
-    def __init__(self, sizes: dict[str, tuple[int, ...]], clip: float) -> None:
-        super().__init__()
-        self.groups = list(sizes)
-        for group, shape in sizes.items():
-            self.register_buffer(f"mean_{group}", torch.zeros(shape))
-            self.register_buffer(f"std_{group}", torch.ones(shape))
-        self.register_buffer("clip", torch.tensor(clip))
-
-    def forward(self, observation: Observation) -> Observation:
-        """Normalise an observation."""
-        normalized = dict(observation)
-        for group in self.groups:
-            mean, std = getattr(self, f"mean_{group}"), getattr(self, f"std_{group}")
-            normalized[group] = ((observation[group] - mean) / std).clamp(-self.clip, self.clip)
-        return normalized
-
-    def load_statistics(self, statistics: VecNormalize) -> None:
-        """Take over the statistics as they are now."""
-        parts: Any = statistics.obs_rms
-        for group in self.groups:
-            part: RunningMeanStd = parts[group] if isinstance(parts, dict) else parts
-            std = np.sqrt(part.var + statistics.epsilon)
-            getattr(self, f"mean_{group}").copy_(torch.from_numpy(np.asarray(part.mean)))
-            getattr(self, f"std_{group}").copy_(torch.from_numpy(std))
-
-
-class Sb3Policy(Policy):
-    """A policy of SB3 and its normaliser."""
-
-    def __init__(self, policy: BasePolicy, normalizer: Normalizer) -> None:
-        super().__init__()
-        self.policy = policy
-        self.normalizer = normalizer
-
-    @torch.no_grad()
-    def forward(self, observation: Observation) -> torch.Tensor:
-        """Act by the mean of the distribution."""
-        self.policy.set_training_mode(False)
-        groups = self.normalizer(observation)
-        space = self.policy.observation_space
-        return self.policy._predict(
-            groups if isinstance(space, Dict) else next(iter(groups.values())), deterministic=True
-        )
-
-    def check_tensors(self) -> None:
-        """Refuse statistics that divide by zero or flip a sign."""
-        for name, value in self.normalizer.named_buffers():
-            if not name.startswith("mean_") and not bool((value > 0).all()):
-                raise ValueError(f"normalizer.{name} must be above 0")
-
-
-def make_policy(config: TrainConfig, env: BatchedEnv) -> Sb3Policy:
-    """Make an untrained policy."""
-    space = observation_space(getattr(env, "old", env))
-    algorithm: Any = find_algorithm(config.algorithm)
-    arguments = config.hyperparameters.model_dump()
-    policy = algorithm.policy_aliases[_policy_name(space)](
-        space, action_space(env), lambda _: 0.0, **_policy_arguments(arguments)
-    )
-    return Sb3Policy(policy, _normalizer(config, env))
-
-
-def _policy_name(space: Space[Any]) -> str:
-    """SB3's name of the policy for one box of numbers, one image, or several groups."""
-    if isinstance(space, Dict):
-        return "MultiInputPolicy"
-    return "CnnPolicy" if len(space.shape or ()) == 3 else "MlpPolicy"
-
-
-def _policy_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
-    """Take the arguments of the policy network out of those of the algorithm."""
-    names = [name for name in POLICY_ARGUMENTS if name in arguments]
-    return {name: list(value) if isinstance(value := arguments.pop(name), tuple) else value for name in names}
-
-
-def _vector_groups(env: BatchedEnv) -> dict[str, tuple[int, ...]]:
-    """Groups of the observation that are vectors, and so can be normalised → their shape."""
-    return {group: value.shape[1:] for group, value in env.observation.items() if value.ndim == 2}
-
-
-def _normalizer(config: TrainConfig, env: BatchedEnv) -> Normalizer:
-    hyperparameters = config.hyperparameters
-    assert isinstance(hyperparameters, Sb3Hyperparameters)
-    groups = _vector_groups(env) if hyperparameters.normalize_observation else {}
-    return Normalizer(groups, hyperparameters.clip_observation)
-
-
-# The environment as the algorithm sees it
-
-
-class RecordedVecEnv(VecEnvWrapper):
-    """Takes note of every episode, below all that normalises or clips."""
-
-    def __init__(self, env: VecEnv, episodes: EpisodeStatistics) -> None:
-        super().__init__(env)
-        self._episodes = episodes
-
-    def reset(self) -> Any:
-        """Begin new episodes."""
-        return self.venv.reset()
-
-    def step_wait(self) -> Any:
-        """Take the step."""
-        observation, reward, done, infos = self.venv.step_wait()
-        self._episodes.step(reward, done, infos.__getitem__)
-        return observation, reward, done, infos
-
-
-class ClippedReward(VecEnvWrapper):
-    """Keeps rewards within ±`bound`, those that hindsight computes anew included."""
-
-    def __init__(self, env: VecEnv, bound: float) -> None:
-        super().__init__(env)
-        self._bound = bound
-
-    def reset(self) -> Any:
-        """Begin new episodes."""
-        return self.venv.reset()
-
-    def step_wait(self) -> Any:
-        """Take the step and clip its rewards."""
-        observation, reward, done, infos = self.venv.step_wait()
-        return observation, np.clip(reward, -self._bound, self._bound), done, infos
-
-    def env_method(
-        self, method_name: str, *method_args: Any, indices: Any = None, **method_kwargs: Any
-    ) -> list[Any]:
-        """Call a method of the environment, and clip what `compute_reward` returns."""
-        results = self.venv.env_method(method_name, *method_args, indices=indices, **method_kwargs)
-        if method_name == "compute_reward":
-            return [np.clip(rewards, -self._bound, self._bound) for rewards in results]
-        return results
-
-
-def _wrapped(env: VecEnv, arguments: dict[str, Any], groups: Sequence[str]) -> VecEnv:
-    """Normalise and clip, taking the arguments for it out of those of the algorithm."""
-    norm_obs, norm_reward = arguments.pop("normalize_observation"), arguments.pop("normalize_reward")
-    clip_obs, clip_reward = arguments.pop("clip_observation"), arguments.pop("clip_reward")
-    if clip_reward is not None and not norm_reward:
-        env = ClippedReward(env, clip_reward)
-    if norm_obs or norm_reward:
-        env = VecNormalize(
-            env,
-            norm_obs=norm_obs,
-            norm_reward=norm_reward,
-            clip_obs=clip_obs,
-            clip_reward=clip_reward or CLIP_REWARD,
-            gamma=arguments["gamma"],
-            norm_obs_keys=list(groups) if norm_obs and isinstance(env.observation_space, Dict) else None,
-        )
-    return env
-
-
-def _hindsight(config: TrainConfig, env: BatchedEnv, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Turn the hyperparameter of hindsight (Andrychowicz et al., 2017) into SB3's arguments."""
-    goals = arguments.pop("n_sampled_goal", None)
-    if goals is None or not config.goal:
-        return {}
-    limit, starts, size = env.max_episode_steps, arguments["learning_starts"], arguments["buffer_size"]
-    if limit is not None:
-        needed = limit * env.num_envs
-        if starts < needed:
-            raise ArgumentError(
-                f"learning_starts={starts} is not allowed with goals: hindsight needs whole episodes, and "
-                f"{env.num_envs} environments with at most {limit} steps have them after {needed}"
-            )
-        if size < needed:
-            raise ArgumentError(
-                f"buffer_size={size} is not allowed with goals: hindsight needs whole episodes, and an episode of "
-                f"{limit} steps in each of {env.num_envs} environments takes {needed}"
-            )
-    replay = {"n_sampled_goal": goals, "goal_selection_strategy": "future"}
-    return {"replay_buffer_class": HerReplayBuffer, "replay_buffer_kwargs": replay}
-
-
-# The learner
+__all__ = ["Sb3Learner", "make_learner", "make_policy"]
 
 
 class Sb3Learner(Learner):
@@ -261,26 +60,29 @@ class Sb3Learner(Learner):
         """
         super().__init__(config, env)
         arguments: dict[str, Any] = config.hyperparameters.model_dump()
-        arguments |= _hindsight(config, env, arguments)
-        policy_arguments = _policy_arguments(arguments)
-        recorded = RecordedVecEnv(GenesisSb3VecEnv(getattr(env, "old", env)), self.episodes)
-        vec_env = _wrapped(recorded, arguments, list(_vector_groups(env)))
+        arguments |= hindsight(config, env, arguments)
+        networks = policy_arguments(arguments)
+        recorded = RecordedVecEnv(GenesisSb3VecEnv(env), self.episodes)
+        vec_env = wrapped(recorded, arguments, list(vector_groups(env)))
+        bounded = bool(torch.isfinite(env.action_low).all() and torch.isfinite(env.action_high).all())
+        if isinstance(config.hyperparameters, OffPolicyHyperparameters) and not bounded:
+            raise ArgumentError(f"{config.algorithm} needs actions with bounds; those of {config.env} have none")
         noise = arguments.pop("action_noise_std", 0.0)
         if noise:
             arguments["action_noise"] = NormalActionNoise(np.zeros(env.action_dim), np.full(env.action_dim, noise))
         algorithm: Any = find_algorithm(config.algorithm)
         self.model: Any = algorithm(
-            _policy_name(vec_env.observation_space),
+            policy_name(vec_env.observation_space),
             vec_env,
             seed=config.seed,
             device=env.device,
-            policy_kwargs=policy_arguments,
+            policy_kwargs=networks,
             **arguments,
         )
         self.model.set_logger(Logger(None, []))
         vec_env.seed(training_seed(config.seed))
         self.logs_each_rollout = isinstance(self.model, OnPolicyAlgorithm)
-        self._normalizer = _normalizer(config, env).to(env.device)
+        self._normalizer = make_normalizer(config, env).to(env.device)
 
     @property
     def timesteps(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genesis_gym.errors import shown
+from genesis_gym.errors import safe_repr
 
 State = dict[str, Any]
 
@@ -56,7 +56,7 @@ def check_like(own: Any, given: Any, place: str, *, finite: bool = False, unchec
         if not isinstance(given, Mapping):
             raise ValueError(f"{place} is no group of values")
         for name in own.keys() ^ given.keys():
-            raise ValueError(f"{place}: {shown(name)} is {'missing' if name in own else 'unknown'}")
+            raise ValueError(f"{place}: {safe_repr(name)} is {'missing' if name in own else 'unknown'}")
         for name, entry in own.items():
             check_like(entry, given[name], f"{place}/{name}", finite=finite, unchecked=unchecked)
         return
@@ -71,7 +71,7 @@ def check_like(own: Any, given: Any, place: str, *, finite: bool = False, unchec
             raise ValueError(f"{place} holds numbers that are not finite")
         return
     if type(given) is not type(own) or (isinstance(given, float) and not math.isfinite(given)):
-        raise ValueError(f"{place} is {shown(given)}, no finite {type(own).__name__}")
+        raise ValueError(f"{place} is {safe_repr(given)}, no finite {type(own).__name__}")
 
 
 # Optimisers: those of the learners here are Adam's
@@ -93,7 +93,7 @@ def check_optimizer(optimizer: torch.optim.Optimizer, state: Any, place: str) ->
         raise ValueError(f"{place} is no group of values")
     for index, entry in state.items():
         if not (isinstance(index, str) and index.isdecimal() and len(index) < 9 and int(index) < len(parameters)):
-            raise ValueError(f"{place} has a parameter {shown(index)} of {len(parameters)}")
+            raise ValueError(f"{place} has a parameter {safe_repr(index)} of {len(parameters)}")
         like = parameters[int(index)].detach()
         own = {"step": torch.zeros(()), "exp_avg": like, "exp_avg_sq": like}
         check_like(own, entry, f"{place}/{index}", finite=True)
@@ -124,7 +124,7 @@ def generator_state() -> State:
         },
         "python": {"words": torch.tensor(words, dtype=torch.int64), "spare": [] if spare is None else [spare]},
     }
-    if torch.cuda.is_initialized():
+    if torch.cuda.is_available() and torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         state["cuda"] = torch.cuda.get_rng_state()
     return state
 

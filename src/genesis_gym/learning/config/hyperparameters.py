@@ -64,8 +64,8 @@ class Sb3Hyperparameters(Hyperparameters):
 class PPOHyperparameters(Sb3Hyperparameters):
     """Proximal Policy Optimisation, as `stable_baselines3.PPO` names its arguments.
 
-    `target_kl` ends an update once the KL divergence exceeds 1.5 times its value; None: never. A batch of one sample
-    is refused: its advantages have no standard deviation.
+    `target_kl` ends an update once the KL divergence exceeds 1.5 times its value; None: never. The advantages of a
+    batch of one sample have no standard deviation, so `batch_size` is at least 2.
     """
 
     batch_size: Annotated[int, Field(ge=2, le=MAX_COUNT)] = 256

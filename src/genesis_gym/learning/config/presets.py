@@ -183,8 +183,8 @@ def _manipulation(
 ) -> dict[str, Preset]:
     """Presets for manipulation: larger networks than for reach, and more steps.
 
-    Where each stage pays at once, as in a grasp, a low γ reduces the variance of the advantage. In tasks of several
-    stages a Beta policy keeps its exploration noise inside the action range.
+    Where each stage pays at once, as in a grasp, a low γ reduces the variance of the advantage. In tasks of
+    several stages a Beta policy keeps its exploration noise inside the action range.
     """
     return {
         "PPO": Preset(

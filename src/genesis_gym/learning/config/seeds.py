@@ -1,8 +1,8 @@
 """Seeds: training, model selection, final evaluation and tuning share no environment's randomness.
 
 An environment's randomness is a function of its seed. Training seed s gives environment i the seed
-`((s + 1) << 32) + i`: trainings with different seeds are disjoint, and all of them lie above 2**32. The ranges below
-lie under 2**32 and apart from each other.
+`((s + 1) << 32) + i`: trainings with different seeds are disjoint, and all of them lie above 2**32. The ranges
+below lie under 2**32 and apart from each other.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 #: Training seeds are below this, so that the seeds of their environments fit into 63 bits.
 MAX_SEED = 2**31 - 1
 
-#: First seeds of the final evaluation, of the evaluations that select a policy during training (best policy, stopping
-#: at a threshold), and of those that rank the trials of a hyperparameter search.
+#: First seeds of the final evaluation, of the evaluations that select a policy during training (the best one, or
+#: one that meets a threshold), and of those that rank the trials of a hyperparameter search.
 EVALUATION_SEED = 1_000_000
 SELECTION_SEED = 1 << 28
 TUNING_SEED = 1 << 29

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, model_validator
 
-from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, shown
+from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, safe_repr
 from genesis_gym.learning.config.hyperparameters import (
     HYPERPARAMETERS,
     AnyHyperparameters,
@@ -19,7 +19,7 @@ from genesis_gym.learning.config.seeds import MAX_SEED
 from genesis_gym.registration import find_spec
 from genesis_gym.validation import validate
 from genesis_gym.variation.curriculum import Curriculum
-from genesis_gym.variation.randomization import Randomization
+from genesis_gym.variation.randomization import Ranges, check_ranges
 
 #: Written into every run folder; another number means another layout of `config.json`.
 CONFIG_VERSION = 3
@@ -30,8 +30,8 @@ MAX_WORKERS = 1024
 MAX_TIMESTEPS = 10**12
 MAX_ROLLOUT = 2**24
 MAX_OBSERVATION = 4096
-#: Bound on a duration: an action of a second.
-MAX_REPEAT = 50
+#: Bound on a duration: physics steps in a control step.
+MAX_DECIMATION = 1000
 
 #: An id as Gymnasium writes them, with or without the module that registers it.
 ENV_ID = r"^([\w.]+:)?([\w:-]+/)?[\w.-]+$"
@@ -45,12 +45,8 @@ def _check_size(parts: dict[str, int]) -> dict[str, int]:
     return parts
 
 
-#: Fields that `change_config` merges instead of replacing → what an error calls one of their entries.
-MERGED = {
-    "hyperparameters": "hyperparameter",
-    "reward_weights": "reward_weights",
-    "randomization": "randomization",
-}
+#: Fields that `change_config` merges instead of replacing.
+MERGED = ("hyperparameters", "reward_weights", "randomization")
 
 
 class TrainConfig(BaseModel):
@@ -66,13 +62,13 @@ class TrainConfig(BaseModel):
         num_workers: Processes among which the environments of a rank are shared out, this one included.
         timesteps: Environment steps over all environments.
         hyperparameters: The algorithm's.
-        control_mode: Action space, as `BatchedEnv` takes it; None for the task's.
-        action_repeat: For how many commands of 20 ms an action lasts; None for the task's.
+        control_mode: Action space of an arm, a key of `genesis_gym.actions.CONTROL_MODES`; None for the task's.
+        decimation: Physics steps in a control step; None for the task's.
         reward: `"dense"` or `"sparse"`, as `BatchedEnv` takes it.
         goal: Goal-conditioned observation, as `BatchedEnv` gives it; SAC, TQC and TD3 then learn with hindsight.
         reward_weights: Weights of reward terms that differ from the task's.
-        randomization: Randomised properties, in training and in evaluation.
-        curriculum: When the difficulty of an environment rises, in training; None for the full task from the start.
+        randomization: Property → range that it is drawn from, in training and in evaluation.
+        curriculum: When the difficulty rises, in training; None for the full task from the start.
         observation_parts: Parts of the observation, as `BatchedEnv` takes them; None for the task's own.
         evaluate_every: Environment steps between two evaluations during training; None for none.
         stop_at_success: Success rate of such an evaluation at which training ends, 0 to 1.
@@ -91,11 +87,11 @@ class TrainConfig(BaseModel):
     timesteps: Timesteps
     hyperparameters: AnyHyperparameters
     control_mode: str | None = Field(default=None, max_length=200)
-    action_repeat: int | None = Field(default=None, ge=1, le=MAX_REPEAT)
+    decimation: int | None = Field(default=None, ge=1, le=MAX_DECIMATION)
     reward: Literal["dense", "sparse"] = "dense"
     goal: bool = False
     reward_weights: dict[str, float] = {}
-    randomization: Randomization = Randomization()
+    randomization: Annotated[Ranges, BeforeValidator(check_ranges)] = {}
     curriculum: Curriculum | None = None
     observation_parts: Annotated[dict[str, PositiveInt], AfterValidator(_check_size)] | None = None
     evaluate_every: Timesteps | None = None
@@ -131,15 +127,15 @@ class TrainConfig(BaseModel):
 
     def evaluation_env(self) -> dict[str, Any]:
         """Arguments of the environment for evaluation: as in training, at full difficulty."""
-        return {
-            "control_mode": self.control_mode,
-            "action_repeat": self.action_repeat,
+        arguments = {
             "reward": self.reward,
             "goal": self.goal,
             "reward_weights": self.reward_weights,
             "randomization": self.randomization,
             "observation_parts": self.observation_parts,
         }
+        own = {"control_mode": self.control_mode, "decimation": self.decimation}
+        return arguments | {name: value for name, value in own.items() if value is not None}
 
     def training_env(self) -> dict[str, Any]:
         """Arguments of the environment for training."""
@@ -155,7 +151,7 @@ def make_config(
     num_envs: int | None = None,
     timesteps: int | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
-    randomization: Randomization | Mapping[str, Any] | None = None,
+    randomization: Mapping[str, Any] | None = None,
     curriculum: Curriculum | Mapping[str, Any] | None = None,
     evaluate_every: int | None = None,
     stop_at_success: float | None = None,
@@ -172,13 +168,13 @@ def make_config(
         num_envs: Environments; None for the preset's.
         timesteps: Environment steps over all environments; None for the preset's.
         hyperparameters: Name → value of those that differ from the preset's.
-        randomization: Randomised properties, or its fields.
+        randomization: Property → range that it is drawn from.
         curriculum: When the difficulty rises, or its fields.
         evaluate_every: Environment steps between two evaluations; None for none, or for ten in all if training is
             to stop at a threshold.
         stop_at_success: Success rate at which training ends.
         stop_at_reward: Mean return at which training ends.
-        **kwargs: `num_workers`, `control_mode`, `action_repeat`, `reward`, `goal`, `reward_weights` and
+        **kwargs: `num_workers`, `control_mode`, `decimation`, `reward`, `goal`, `reward_weights` and
             `observation_parts` of `TrainConfig`.
 
     Returns:
@@ -196,13 +192,15 @@ def make_config(
         if value is not None:
             check_positive_int(name, value)
     if not 0 <= seed < MAX_SEED:
-        raise ArgumentError(f"seed={shown(seed)} is not allowed; it must be an integer from 0 to {MAX_SEED - 1}")
+        raise ArgumentError(
+            f"seed={safe_repr(seed)} is not allowed; it must be an integer from 0 to {MAX_SEED - 1}"
+        )
     timesteps = timesteps or chosen.timesteps
     if evaluate_every is None and not (stop_at_success is None and stop_at_reward is None):
         evaluate_every = max(1, timesteps // 10)
     kind = type(chosen.hyperparameters)
     if not isinstance(hyperparameters or {}, Mapping):
-        raise ArgumentError(f"hyperparameters={shown(hyperparameters)} is not allowed; it must be a mapping")
+        raise ArgumentError(f"hyperparameters={safe_repr(hyperparameters)} is not allowed; it must be a mapping")
     given = chosen.hyperparameters.model_dump() | dict(hyperparameters or {})
     fields = {
         "env": env,
@@ -212,7 +210,7 @@ def make_config(
         "num_envs": num_envs or chosen.num_envs,
         "timesteps": timesteps,
         "hyperparameters": validate(kind, "hyperparameter", given),
-        "randomization": validate(Randomization, "randomization", randomization or {}),
+        "randomization": check_ranges(randomization or {}),
         "curriculum": None if curriculum is None else validate(Curriculum, "curriculum", curriculum),
         "evaluate_every": evaluate_every,
         "stop_at_success": stop_at_success,
@@ -236,8 +234,9 @@ def change_config(config: TrainConfig, **changes: Any) -> TrainConfig:
     """
     data = config.model_dump()
     merged = {name: data[name] | dict(changes.pop(name, {})) for name in MERGED}
-    for name in ("hyperparameters", "randomization"):
-        merged[name] = validate(type(getattr(config, name)), MERGED[name], merged[name])
+    kind = type(config.hyperparameters)
+    merged["hyperparameters"] = validate(kind, "hyperparameter", merged["hyperparameters"])
+    merged["randomization"] = check_ranges(merged["randomization"])
     return validate(TrainConfig, "config", {**data, **merged, **changes})
 
 
@@ -258,7 +257,7 @@ def parse_config(data: Any, source: str) -> TrainConfig:
         raise ArgumentError(f"{source} is no training config: it holds {type(data).__name__}, not an object")
     if data.get("version") != CONFIG_VERSION:
         raise ArgumentError(
-            f"{source} has version {shown(data.get('version'))}; this release reads version {CONFIG_VERSION}"
+            f"{source} has version {safe_repr(data.get('version'))}; this release reads version {CONFIG_VERSION}"
         )
     check_choice(f"{source}: algorithm", data.get("algorithm"), HYPERPARAMETERS)
     kind = HYPERPARAMETERS[data["algorithm"]]

@@ -115,7 +115,7 @@ def _round(env: BatchedEnv, act: Act, first: int, count: int, seed: int) -> Iter
             first,
             step,
             own(observation),
-            action[:count].clamp(-1.0, 1.0),
+            torch.clamp(action[:count], env.action_low, env.action_high),
             result.reward[:count],
             own(result.metrics),
             running,

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import ArgumentError, RunFolderError, shown
-from genesis_gym.learning._shim import make_core
+from genesis_gym.core.make import make_core
+from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.agents.state import State, check_like, portable
 from genesis_gym.learning.config.train_config import TrainConfig, parse_config
 from genesis_gym.learning.runs.files import MAX_CHECKPOINT, read_state
@@ -164,7 +164,7 @@ def read_fault(path: Path) -> Fault:
     content = read_state(path, MAX_CHECKPOINT)
     version = content.get("version") if isinstance(content, dict) else None
     if version != FAULT_VERSION or type(version) is not int:
-        raise RunFolderError(f"{path} is no fault file: its version is {shown(version)}, not {FAULT_VERSION}")
+        raise RunFolderError(f"{path} is no fault file: its version is {safe_repr(version)}, not {FAULT_VERSION}")
     try:
         config = parse_config(content.get("config"), f"{path}: config")
     except ArgumentError as error:
@@ -212,7 +212,7 @@ def replay_fault(fault: Fault, device: str = "auto") -> Replay:
     """
     config = fault.config
     arguments = config.training_env()
-    if not fault.start.get("curriculum"):  # it happened in an evaluation
+    if "curriculum" not in fault.start:  # it happened in an evaluation
         arguments["curriculum"] = None
     env = make_core(config.env, config.num_envs, device=device, **arguments)
     try:
@@ -249,11 +249,11 @@ def _cause(env: BatchedEnv, number: int, action: torch.Tensor) -> str:
         return f"its action is not finite at {list_envs(numbers)}"
     if reason := env.world.fault_reason(number):
         return reason
-    groups: dict[str, Any] = env.task.observe()
+    groups = env.task.observe()
     parts = {
         name: value
         for group, content in groups.items()
-        for name, value in (content.items() if isinstance(content, dict) else [(group, content)])
+        for name, value in ([(group, content)] if isinstance(content, torch.Tensor) else content.items())
     }
     if names := [name for name, value in parts.items() if not bool(torch.isfinite(value[number]).all())]:
         return f"its observation is not finite in {', '.join(names)}"

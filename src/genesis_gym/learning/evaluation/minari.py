@@ -59,8 +59,9 @@ def check_dataset(dataset: str) -> Path:
 def recoverable_spec(env_id: str, settings: dict[str, Any], modules: Sequence[str] = ()) -> EnvSpec:
     """The registration that a dataset carries, from which its environment can be made again.
 
-    Minari keeps it as JSON. The environments of this package survive that as they are. One whose registration holds
-    objects, such as a task of the user's own, is recovered by its id, after an import of the modules that register it.
+    Minari keeps it as JSON, which the environments of this package survive as they are. One whose registration
+    holds objects, such as a task of the user's own, is made again from its id, after an import of the modules that
+    register it.
 
     Args:
         env_id: Id of the environment.
@@ -86,8 +87,8 @@ def recoverable_spec(env_id: str, settings: dict[str, Any], modules: Sequence[st
     spec.kwargs = {"env_id": find_spec(env_id).id, "modules": named, **settings}
     if not named or "__main__" in homes or not _survives_json(spec):
         raise ArgumentError(
-            f"env={env_id!r} cannot be made again from a dataset: its registration holds objects. Register it in a "
-            "module of its own, and name that by --import, or the task by its class and its fields"
+            f"env={env_id!r} cannot be made again from a dataset, since its registration holds objects: define "
+            "the task and register it in a module, and name that by --import"
         )
     return spec
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from genesis_gym.core.env import BatchedEnv
+from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError
-from genesis_gym.tasks.funnel import through_funnel
-from genesis_gym.tasks.grasp import HOLDING_FORCE, SPOUT, Grasp
-from genesis_gym.tasks.stack import StackCube
+from genesis_gym.learning.agents.policy import Observation
+from genesis_gym.tasks.manipulation import grasp, stack
+from genesis_gym.tasks.manipulation.funnel import through_funnel
 
-#: Action for each metre of way that is left; with 12 some cubes are knocked or dropped.
+#: Action for each metre of displacement that is left; with 12 some cubes are knocked or dropped.
 GAIN = 8.0
 #: The gripper closes once the cube's centre is this near, metres.
 NEAR = 0.012
@@ -18,14 +18,14 @@ NEAR = 0.012
 ON_TOP = 0.004
 
 
-def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
+def grasp_and_carry(env: BatchedEnv, observation: Observation) -> torch.Tensor:
     """Go above the cube and down to it, close, and carry it to its place: the target, on top, or else up.
 
-    The action depends on the observation alone, so rows may be anywhere in their episodes.
+    The action depends on the observation alone, so environments may be anywhere in their episodes.
 
     Args:
         env: An environment of `LiftCube`, `PickAndPlace` or `StackCube`, with `control_mode="ee_delta_position"`.
-        observation: What it gave last, `(num_envs, observation_dim)`.
+        observation: What it gave last.
 
     Returns:
         Actions, float `(num_envs, 4)`.
@@ -33,22 +33,26 @@ def grasp_and_carry(env: BatchedEnv, observation: torch.Tensor) -> torch.Tensor:
     Raises:
         ArgumentError: The environment is another.
     """
-    layout = env.observation_layout
-    if not isinstance(env.task, Grasp) or env.action_dim != 4:
+    if not isinstance(env.task, grasp.Grasp) or env.action_dim != 4:
         raise ArgumentError(
             f"{type(env.task).__name__} with an action of {env.action_dim} numbers has no scripted policy; "
             "take LiftCube, PickAndPlace or StackCube with control_mode='ee_delta_position'"
         )
-    to_cube, cube = observation[:, layout["to_cube"]], observation[:, layout["cube_position"]]
-    goal = next((observation[:, layout[name]] for name in ("target", "desired_goal") if name in layout), None)
+    parts = {
+        name: observation[group][:, place]
+        for group, layout in env.observation_layout.items()
+        for name, place in layout.items()
+    }
+    to_cube, cube = parts["to_cube"], parts["cube_position"]
+    goal = next((parts[name] for name in ("target", "desired_goal") if name in parts), None)
     up = torch.tensor([0.0, 0.0, 1.0], device=cube.device)
 
     near = torch.linalg.vector_norm(to_cube, dim=-1, keepdim=True) < NEAR
-    gripped = near & (observation[:, layout["grip"]] * env.robot.spec.gripper_force > HOLDING_FORCE)
+    gripped = near & (parts["grip"] * env.task.arm.gripper.spec.force > grasp.HOLDING_FORCE)
     carry = up.expand_as(cube) if goal is None else goal - cube
     grip = torch.where(near, -1.0, 1.0)
-    if isinstance(env.task, StackCube):
+    if isinstance(env.task, stack.StackCube):
         grip = torch.where(torch.linalg.vector_norm(carry, dim=-1, keepdim=True) < ON_TOP, 1.0, grip)
-        carry = through_funnel(carry, SPOUT)
-    way = torch.where(gripped, carry, through_funnel(to_cube, SPOUT))
-    return torch.cat([(GAIN * way).clamp(-1.0, 1.0), grip], dim=-1)
+        carry = through_funnel(carry, grasp.FUNNEL_RADIUS)
+    displacement = torch.where(gripped, carry, through_funnel(to_cube, grasp.FUNNEL_RADIUS))
+    return torch.cat([(GAIN * displacement).clamp(-1.0, 1.0), grip], dim=-1)

@@ -14,8 +14,8 @@ import psutil
 from rich.console import Console
 
 from genesis_gym.core import BatchedEnv
+from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, WriteError
-from genesis_gym.learning._shim import make_core
 from genesis_gym.learning.agents.make import check_library
 from genesis_gym.learning.agents.policy import Act
 from genesis_gym.learning.agents.ranks import joined, world_size
@@ -231,7 +231,7 @@ def envs_of_rank(config: TrainConfig) -> int:
         raise ArgumentError(f"num_envs={config.num_envs} cannot be divided among {ranks} ranks")
     if envs * hyperparameters.num_steps_per_env < 2 * hyperparameters.num_mini_batches:
         raise ArgumentError(
-            f"num_mini_batches={hyperparameters.num_mini_batches} is too many for the {envs} environments of one rank"
+            f"num_mini_batches={hyperparameters.num_mini_batches} is too many for {envs} environments of a rank"
         )
     return envs
 

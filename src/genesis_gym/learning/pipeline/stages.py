@@ -23,14 +23,15 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from rich.console import Console
 
+from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning._shim import make_core
 from genesis_gym.learning.agents.checkpoint import check_match, observation_sizes
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
 from genesis_gym.learning.pipeline.run import RunOptions, RunSummary, run_pipeline
 from genesis_gym.learning.runs.files import check_folder, read_yaml
 from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, REPORT_FILE, write_whole
 from genesis_gym.registration import find_spec
+from genesis_gym.tasks import make_task
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -189,11 +190,9 @@ def _check_shared(plan: Plan) -> None:
 
 def _actions(config: TrainConfig) -> str:
     """The action space of a stage, in words."""
-    from genesis_gym.tasks import find_task
-
-    task = find_task(find_spec(config.env).kwargs["task"])
-    mode = config.control_mode or task.control_mode
-    return f"{mode} and a gripper" if task.gripper_opening is None else mode
+    task: Any = make_task(find_spec(config.env).kwargs["task"], {})
+    mode = str(config.control_mode or getattr(task, "control_mode", type(task).__name__))
+    return f"{mode} and a gripper" if getattr(task, "gripper", None) == "driven" else mode
 
 
 def _keep_plan(plan: Plan, folder: Path) -> None:

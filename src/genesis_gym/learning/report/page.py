@@ -201,8 +201,8 @@ def _beside(path: Path, error: RunFolderError) -> str:
 def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) -> tuple[dict[str, Series], str]:
     """Column → its finite values over environment steps; nothing, and the reason, if there are none.
 
-    Until every environment has had time for a whole episode, only quick episodes have ended, most of them successes:
-    figures of episodes (`rollout/…`) begin after that.
+    Until every environment has had time for a whole episode, only quick episodes have ended, most of them
+    successes: figures of episodes (`rollout/…`) begin after that.
     """
     path = folder / PROGRESS_FILE
     if not path.exists():

@@ -29,7 +29,7 @@ from genesis_gym.learning.evaluation.play import (
     play,
 )
 from genesis_gym.learning.runs.folder import locate, read_config, write_whole
-from genesis_gym.runtime.simulation import CAMERA_RESOLUTION
+from genesis_gym.world.world import CAMERA_RESOLUTION
 
 #: Frames in a second of video. A frame is one control step, so that 50 Hz control is seen at half its speed.
 FRAME_RATE = 25

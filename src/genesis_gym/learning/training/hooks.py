@@ -180,8 +180,8 @@ class PeriodicEvaluation(Hook):
 class Checkpoints(Hook):
     """Writes a checkpoint now and then, and when training is asked to stop.
 
-    A checkpoint with a replay buffer is complete, and may be large: it is written every `REPLAY_CHECKPOINT_SECONDS`
-    and at the end. When a checkpoint is written changes nothing in the training.
+    A checkpoint holds the replay buffer, if there is one, which may be large: it is then written every
+    `REPLAY_CHECKPOINT_SECONDS` and at the end only. When it is written changes nothing in the training.
 
     Attributes:
         stop: Set it to stop training at the next rollout, with a checkpoint.

@@ -50,8 +50,8 @@ def train(
 
     With several ranks each calls this with its share of the environments, within `joined`; only rank 0 writes.
 
-    Resumes if the folder holds a checkpoint: on the CPU of the same machine, bit for bit as if the run had never been
-    interrupted.
+    Resumes if the folder holds a checkpoint: on the CPU of the same machine, bit for bit as if the run had never
+    been interrupted.
 
     Args:
         config: The config.

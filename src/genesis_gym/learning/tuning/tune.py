@@ -25,8 +25,8 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from genesis_gym.core import BatchedEnv
+from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, check_positive_int
-from genesis_gym.learning._shim import make_core
 from genesis_gym.learning.agents.learner import DivergedError, Hook, Learner, StopTraining
 from genesis_gym.learning.agents.policy import Act
 from genesis_gym.learning.config.seeds import TUNING_SEED
