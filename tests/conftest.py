@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import genesis_gym
-from genesis_gym.registration import MAX_EPISODE_STEPS
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # RSL-RL's GitPython then does without a git command
 
@@ -26,7 +25,7 @@ def make_core() -> Iterator[Callable[..., genesis_gym.BatchedEnv]]:
         key = (num_envs, *sorted(kwargs.items()))
         if key not in built:
             built[key] = genesis_gym.BatchedEnv(
-                num_envs=num_envs, **{"max_episode_steps": MAX_EPISODE_STEPS, **kwargs}
+                num_envs=num_envs, **{"max_episode_steps": 100, **kwargs}
             )
         return built[key]
 
