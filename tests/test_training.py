@@ -6,6 +6,7 @@ import csv
 import re
 import signal
 from collections.abc import Iterable
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -423,7 +424,7 @@ def test_a_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path, core, dam
         path.unlink()
     learner = make_learner(config, core)
     core.reset(seed=1)
-    before = portable([learner.state_dict(), core.state_dict(), torch.get_rng_state()])
+    before = deepcopy(portable([learner.state_dict(), core.state_dict(), torch.get_rng_state()]))
     with pytest.raises(RunFolderError) as error:
         resume(tmp_path, learner)
     assert "\n" not in str(error.value)
@@ -528,7 +529,7 @@ def test_stages_carry_over_and_resume(tmp_path, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(
         "genesis_gym.learning.training.train.load_model",
-        lambda before, learner: (load_model(before, learner), seen.append(portable(learner.model_state()))),
+        lambda before, learner: (load_model(before, learner), seen.append(deepcopy(portable(learner.model_state())))),
     )
     reports = list(run_stages(read_plan(folder / PLAN_FILE), folder, console))
     assert [report.folder.name for report in reports] == ["2-frankareach-v0"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from types import ModuleType
 
 from genesis_gym.core import BatchedEnv
@@ -65,9 +66,7 @@ def _library(config: TrainConfig) -> ModuleType:
         if isinstance(config.hyperparameters, RslRlPPOHyperparameters):
             # RSL-RL imports GitPython, which cannot be imported without a git command unless it is told so.
             os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-            from genesis_gym.learning.agents import rsl_rl
-
-            return rsl_rl
+            return import_module("genesis_gym.learning.agents.rsl_rl")
         if config.algorithm == "TQC":
             import sb3_contrib  # noqa: F401
     except ImportError as error:
@@ -76,6 +75,4 @@ def _library(config: TrainConfig) -> ModuleType:
         raise MissingDependencyError(
             f"{library} cannot be imported ({reason}): pip install 'genesis-gym[{extra}]'"
         ) from error
-    from genesis_gym.learning.agents import sb3
-
-    return sb3
+    return import_module("genesis_gym.learning.agents.sb3")
