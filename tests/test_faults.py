@@ -23,7 +23,7 @@ from genesis_gym.cli.main import main
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
-from genesis_gym.learning.evaluation.faults import WINDOW, FaultDump, read_fault, replay_fault
+from genesis_gym.learning.evaluation.faults import WINDOW, FaultRecorder, read_fault, replay_fault
 from genesis_gym.learning.training.train import train
 
 STEPS = int(os.environ.get("STEPS", "240"))
@@ -37,10 +37,10 @@ POISONS = (float("nan"), float("inf"), -float("inf"))
 
 def poison(env: BatchedEnv, action: torch.Tensor, place: str, value: float, row: int) -> None:
     """Put a bad number into one row, as no policy or solver should."""
-    if place.startswith("cube") and hasattr(env.task, "_cube"):
-        entity, dof = env.task._cube, 1
+    if place.startswith("cube") and hasattr(env.task, "cube"):
+        entity, dof = env.task.cube.entity, 1
     else:
-        entity, dof = env.robot.entity, 2
+        entity, dof = env.task.arm.entity, 2
     if place == "action":
         action[row, 2] = value
     elif place == "force":
@@ -129,7 +129,7 @@ def test_bad_numbers_hurt_nobody_else(make_core, task: str) -> None:
 def dump(env: BatchedEnv, config: TrainConfig, folder: Path, place: str, value: float, steps: int) -> Path:
     """Poison row 3 after some steps, with a reset of row 5 on the way, and give the file."""
     env.reset(seed=0)
-    env.witness = FaultDump(folder, config)
+    env.recorder = FaultRecorder(folder, config)
     try:
         for step, action in enumerate(torch.from_numpy(random_actions(steps, 8, 7))):
             if step == steps - 4:
@@ -138,7 +138,7 @@ def dump(env: BatchedEnv, config: TrainConfig, folder: Path, place: str, value: 
                 poison(env, action, place, value, 3)
             env.step(action)
     finally:
-        env.witness = None
+        env.recorder = None
     (path,) = folder.iterdir()
     return path
 
@@ -177,7 +177,7 @@ def test_training_dumps_a_fault_that_the_command_replays(tmp_path, make_core, mo
     with monkeypatch.context() as patch:
         patch.setattr(env._controller, "apply", diverge)
         train(config, env, tmp_path, dump_faults=True)
-    env.witness = None
+    env.recorder = None
     (path,) = (tmp_path / "faults").iterdir()
     assert read_fault(path).faulty.tolist() == [row == 6 for row in range(8)]
     assert main(["replay", str(path)]) == 1, "what broke it is gone"
