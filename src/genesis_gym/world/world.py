@@ -16,8 +16,9 @@ from genesis_gym.runtime import genesis_api, launches, leaks
 from genesis_gym.runtime.backend import kernel_cache_is_cold, start
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.runtime.shortcuts import quick_introspection
+from genesis_gym.runtime.state import Cache
 from genesis_gym.runtime.system import require_display
-from genesis_gym.world.component import Cache, Component, Property
+from genesis_gym.world.component import Component, Property
 from genesis_gym.world.physics import Physics
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Addable(Protocol[LivePart]):
     def name(self) -> str | None:
         """What it is called unless `add` names it."""
 
-    def add_to(self, world: World, name: str, **placement: Any) -> LivePart:
-        """Add it to a scene that is not built yet."""
+    @property
+    def add_to(self) -> Callable[..., LivePart]:
+        """Adds it to a scene that is not built yet: `add_to(world, name, **placement)`."""
 
 
 class World(Component):
@@ -193,7 +195,8 @@ class World(Component):
         """Advance every environment by one physics step.
 
         An environment that Genesis flags as faulty is frozen by it, and some steps later Genesis refuses to step
-        any at all. Such environments are then put back to their initial state and the step is taken for the others.
+        any at all. Such environments are then put back to their initial state and the step is taken for the
+        others.
 
         Returns:
             bool `(num_envs,)`: environments put back here. The flags of `faulty_envs` are set before that.
@@ -215,7 +218,7 @@ class World(Component):
         return self._no_envs
 
     def faulty_envs(self) -> torch.Tensor:
-        """Environments whose solver failed (NaN forces or accelerations, too many contacts), bool `(num_envs,)`."""
+        """Environments whose solver failed (NaN accelerations, too many contacts), bool `(num_envs,)`."""
         return self.visible(genesis_api.failed_envs(self.scene))
 
     def fault_reason(self, env: int) -> str | None:
@@ -230,10 +233,6 @@ class World(Component):
             envs: bool mask `(num_envs,)`.
         """
         self._reset_scene(self.padded(envs))
-
-    def nothing_in(self, envs: torch.Tensor) -> bool:
-        """Whether a mask is known to be empty without waiting for a GPU."""
-        return envs.device.type == "cpu" and not bool(envs.any())
 
     def properties(self) -> dict[str, Property]:
         """Gravity and friction."""
@@ -303,7 +302,9 @@ class World(Component):
         leaks.return_freed_memory()
 
     def _reset_scene(self, scene_envs: torch.Tensor) -> None:
-        self._envs_to_reset.copy_(scene_envs)  # in one place: kernels look a tensor up by identity, 50 µs otherwise
+        self._envs_to_reset.copy_(
+            scene_envs
+        )  # in one place: kernels look a tensor up by identity, 50 µs otherwise
         genesis_api.reset_envs(self.scene, self._envs_to_reset)
         self.version += 1
 
@@ -374,7 +375,12 @@ class World(Component):
         with quick_introspection():
             return gs.Scene(
                 sim_options=gs.options.SimOptions(dt=self.dt, substeps=self.physics.substeps),
-                rigid_options=genesis_api.rigid_options(gs, self.physics),
+                rigid_options=genesis_api.rigid_options(
+                    gs,
+                    self_collision=self.physics.self_collision,
+                    per_env=self.physics.per_env,
+                    elliptic=self.physics.contacts.elliptic,
+                ),
                 vis_options=genesis_api.vis_options(gs),
                 viewer_options=gs.options.ViewerOptions(
                     camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES

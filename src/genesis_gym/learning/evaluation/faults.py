@@ -212,7 +212,7 @@ def replay_fault(fault: Fault, device: str = "auto") -> Replay:
     """
     config = fault.config
     arguments = config.training_env()
-    if "curriculum" not in fault.start:  # it happened in an evaluation
+    if "_curriculum" not in fault.start:  # it happened in an evaluation
         arguments["curriculum"] = None
     env = make_core(config.env, config.num_envs, device=device, **arguments)
     try:
