@@ -23,8 +23,8 @@ class GenesisRslRlVecEnv(VecEnv):
     episodes begin here and now. The groups of observations are those of the task; RSL-RL's `obs_groups` says which
     of them actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
 
-    At a time-out RSL-RL's own PPO adds γ V(s) of the state *before* the last step. `extras["final_observation"]` has
-    the true last observation, with whose value `genesis-gym train` bootstraps.
+    At a time-out RSL-RL's own PPO adds γ V(s) of the state *before* the last step. `genesis-gym train` bootstraps
+    with the value of the true last observation, which `extras["final_observation"]` has.
 
     Attributes:
         core: The batched environment behind it.
