@@ -23,8 +23,8 @@ class GenesisRslRlVecEnv(VecEnv):
     episodes begin here and now. The groups of observations are those of the task; RSL-RL's `obs_groups` says which
     of them actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
 
-    Where an episode runs out of time RSL-RL's own PPO adds γ V(s) of the state *before* the last step, since it
-    never asks for the one after; `extras["final_observation"]` has that one for whoever bootstraps exactly.
+    At a time-out RSL-RL's own PPO adds γ V(s) of the state *before* the last step. `genesis-gym train` bootstraps
+    with the value of the true last observation, which `extras["final_observation"]` has.
 
     Attributes:
         core: The batched environment behind it.

@@ -33,13 +33,13 @@ class Play:
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.evaluate import EVALUATION_SEED
-        from genesis_gym.learning.play import watch_run
-        from genesis_gym.learning.runs import locate
-        from genesis_gym.runtime import BACKENDS
+        from genesis_gym.learning.config.seeds import EVALUATION_SEED
+        from genesis_gym.learning.evaluation.play import watch_run
+        from genesis_gym.learning.runs.folder import locate
+        from genesis_gym.runtime import DEVICES
         from genesis_gym.runtime.system import has_display
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         import_modules(self.imports)
         episodes = self.rows if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed
@@ -49,7 +49,7 @@ class Play:
             played = watch_run(self.source, episodes, seed, console, self.device, **which)
         else:
             try:
-                from genesis_gym.learning.video import record_run
+                from genesis_gym.learning.report.video import record_run
             except ImportError as error:
                 raise MissingDependencyError(
                     f"a video needs more packages ({error}); pip install 'genesis-gym[video]' brings them"

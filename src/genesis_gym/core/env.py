@@ -347,6 +347,8 @@ class BatchedEnv(Stateful):
         finally:
             self._curriculum = curriculum
             if not self._closed:
+                if self.recorder is not None:
+                    self.recorder.before_reset(self, None)
                 restore(self, state)
 
     def load_state_dict(self, state: State) -> None:
