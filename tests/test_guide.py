@@ -1,8 +1,8 @@
 """The Python blocks of the training guide run as printed, pasted one after the other into one session.
 
-`tests/data/training_guide.md` holds the blocks word for word. `SHORTER` makes them quick and fits them to a machine
-without a GPU. `MISSING` and `INSTEAD` are everything else that differs: what the guide uses and never defines, and
-what no version of Stable-Baselines3 or Genesis has.
+`tests/data/training_guide.md` holds the blocks word for word. `SHORTER` makes them quick, and fits them to a
+machine without a GPU. `MISSING` and `INSTEAD` are all other differences: what the guide uses and never defines,
+and what no version of Stable-Baselines3 or Genesis has.
 """
 
 from __future__ import annotations

@@ -150,8 +150,8 @@ def test_arguments_are_checked_before_a_worker_starts() -> None:
 def test_the_checker_passes_make_vec(vector) -> None:
     with pytest.raises(NotResetError):
         vector.step(vector.action_space.sample())
-    report = check_vector_env(vector, steps=13, promises=["row_seeding", "reset_mask"])
-    assert {"next_step", "new_episode", "reset_mask", "row_seeding", "results_kept"} <= set(report.checked)
+    report = check_vector_env(vector, steps=13, promises=["env_seeding", "reset_mask"])
+    assert {"next_step", "new_episode", "reset_mask", "env_seeding", "results_kept"} <= set(report.checked)
     observation, _ = vector.reset(seed=0)
     assert observation["desired_goal"].shape == (4, 3)
     achieved, desired = observation["achieved_goal"], observation["desired_goal"]
