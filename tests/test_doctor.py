@@ -17,9 +17,9 @@ import pytest
 import genesis_gym
 from genesis_gym.cli.main import main
 from genesis_gym.learning import selfcheck
-from genesis_gym.learning.warmup import SCENE_KINDS
+from genesis_gym.tools.warmup import SCENE_KINDS
 from genesis_gym.registration import ENVIRONMENTS
-from genesis_gym.runtime.doctor import PACKAGES, Finding, examine, find
+from genesis_gym.tools.doctor import PACKAGES, Finding, examine, find
 from genesis_gym.runtime.shortcuts import quick_cpu_name
 
 PROGRAM = [sys.executable, "-m", "genesis_gym"]

@@ -27,7 +27,7 @@ class Warmup:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
         console.print("Importing Genesis …")
-        from genesis_gym.learning.warmup import warm_up
+        from genesis_gym.tools.warmup import warm_up
 
         done = warm_up(console, self.device)
         print_table(

@@ -6,7 +6,7 @@ import time
 from contextlib import closing
 
 from genesis_gym.registration import ENVIRONMENTS
-from genesis_gym.runtime.doctor import FaultError, Finding, find
+from genesis_gym.tools.doctor import FaultError, Finding, find
 
 #: The environment that is drawn and stepped, its rows when it is stepped, and for how many seconds.
 ENV_ID = next(iter(ENVIRONMENTS))
