@@ -23,8 +23,8 @@ class Doctor:
 
     def run(self, console: Console) -> int:
         """Do it; 1 when there is a fault."""
-        from genesis_gym.tools.selfcheck import examine_scenes
         from genesis_gym.tools.doctor import examine
+        from genesis_gym.tools.selfcheck import examine_scenes
 
         console.print("Looking at the machine …")
         findings = examine()

@@ -36,10 +36,10 @@ class Play:
         from genesis_gym.learning.evaluate import EVALUATION_SEED
         from genesis_gym.learning.play import watch_run
         from genesis_gym.learning.runs import locate
-        from genesis_gym.runtime import BACKENDS
+        from genesis_gym.runtime import DEVICES
         from genesis_gym.runtime.system import has_display
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         import_modules(self.imports)
         episodes = self.rows if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed

@@ -176,9 +176,9 @@ class Train:
 
 def check_device(device: str) -> None:
     """Refuse an unknown `--device` before anything is created."""
-    from genesis_gym.runtime import BACKENDS
+    from genesis_gym.runtime import DEVICES
 
-    check_choice("device", device, BACKENDS)
+    check_choice("device", device, DEVICES)
 
 
 def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:

@@ -58,9 +58,9 @@ class Tune:
             from genesis_gym.learning.study import make_tune_config, study_folder
         except ImportError as error:
             raise MissingDependencyError(f"{error}; pip install 'genesis-gym[tune]' brings it") from error
-        from genesis_gym.runtime import BACKENDS
+        from genesis_gym.runtime import DEVICES
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         import_modules(self.imports, self.env)
         algorithm = self.algorithm.upper()
         config = make_tune_config(

@@ -20,9 +20,9 @@ class Warmup:
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.runtime.backend import BACKENDS, kernel_cache_folder
+        from genesis_gym.runtime.backend import DEVICES, kernel_cache_folder
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         # A terminated process would lose what it has compiled; an interrupted one keeps it.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 

@@ -28,6 +28,7 @@ from genesis_gym.errors import (
 )
 from genesis_gym.robots import Robot, RobotSpec, find_robot
 from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.runtime.torch_settings import with_simulation_settings
 from genesis_gym.tasks import Task, find_task
 from genesis_gym.tasks.scenes import SCENES
 from genesis_gym.tasks.task import Evaluation
@@ -99,6 +100,7 @@ class BatchedEnv:
 
     witness: Witness | None = None
 
+    @with_simulation_settings
     def __init__(
         self,
         task: str | Task = "reach",
@@ -139,7 +141,7 @@ class BatchedEnv:
             curriculum: When rows grow harder, or its fields; None for the full task from the start.
             observation_parts: Name → size of the parts that make the observation, in this order, so that several
                 tasks can share one policy; a part that the task lacks is zero. None for the task's own.
-            backend: One of `genesis_gym.runtime.BACKENDS`.
+            backend: One of `genesis_gym.runtime.DEVICES`.
             show_viewer: Open Genesis's viewer.
             camera_rows: Rows that `render` shows unless it is told others; with none there is no camera.
 
@@ -296,6 +298,7 @@ class BatchedEnv:
             )
         self._levels.increase(self._all_rows)
 
+    @with_simulation_settings
     def reset(
         self, rows: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -349,6 +352,7 @@ class BatchedEnv:
         self._observation = torch.where(mask[:, None], observation, self._observation)
         return self._face(self._observation.clone()), self._metrics(evaluation, reward_terms)
 
+    @with_simulation_settings
     def step(self, action: torch.Tensor) -> StepResult:
         """Take one control step in every row.
 
@@ -417,6 +421,7 @@ class BatchedEnv:
             self._metrics(evaluation, reward_terms),
         )
 
+    @with_simulation_settings
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """What a step is worth that achieves one goal when another is desired: Gymnasium-Robotics' `GoalEnv`.
 
@@ -501,6 +506,7 @@ class BatchedEnv:
             f"{part}/{name}": value.clone() for part, tensors in parts.items() for name, value in tensors.items()
         }
 
+    @with_simulation_settings
     def restore(self, state: Mapping[str, torch.Tensor]) -> None:
         """Go on from what `state` gave, bit for bit on the same machine.
 
@@ -611,3 +617,4 @@ class BatchedEnv:
     def _require_open(self, method: str) -> None:
         if self._closed:
             raise ClosedError(f"{method} was called on a closed environment; make a new one")
+        self.simulation.require_running()

@@ -188,7 +188,7 @@ def evaluate_run(
         run: The run folder, or with `trust` an archive of SB3 in it.
         episodes: How many episodes, at least 1.
         seed: Seed of the first.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        backend: One of `genesis_gym.runtime.DEVICES`.
         best: Take the best policy of the evaluations during training instead of the last.
         trust: Unpickle an archive, which runs any code that it holds.
 

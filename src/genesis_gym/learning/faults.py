@@ -210,7 +210,7 @@ def replay_fault(fault: Fault, backend: str = "auto") -> Replay:
 
     Args:
         fault: What `read_fault` gave.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        backend: One of `genesis_gym.runtime.DEVICES`.
 
     Returns:
         What came of it.

@@ -71,7 +71,7 @@ class RunOptions(TypedDict, total=False):
     """How a run is carried out; none of it changes what is learnt.
 
     Attributes:
-        backend: One of `genesis_gym.runtime.BACKENDS`; `"auto"` unless given.
+        backend: One of `genesis_gym.runtime.DEVICES`; `"auto"` unless given.
         video: Film the policy into an MP4.
         wandb_project: Project of Weights & Biases to log to, too.
         dump_faults: Write the steps that led to each fault into the folder `faults`.

@@ -152,7 +152,7 @@ def watch_run(
         episodes: How many, at least 1.
         seed: Seed of the first.
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        backend: One of `genesis_gym.runtime.DEVICES`.
         best: Take the best policy of the evaluations during training instead of the last.
         trust: Unpickle an archive, which runs any code that it holds.
 

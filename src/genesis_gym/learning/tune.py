@@ -114,7 +114,7 @@ def tune(
         trials: How many trials the study is to have; those that were interrupted are made up for.
         storage: URL of an SQL database; None for SQLite in the folder.
         env: A scene to use, with `config.num_envs` rows; None to build one.
-        backend: One of `genesis_gym.runtime.BACKENDS`, for the scene that is built.
+        backend: One of `genesis_gym.runtime.DEVICES`, for the scene that is built.
         console: Where progress is shown.
 
     Returns:

@@ -167,7 +167,7 @@ def record_run(
         seed: Seed of the first.
         rows: Episodes side by side, at least 1.
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        backend: One of `genesis_gym.runtime.DEVICES`.
         best: Take the best policy of the evaluations during training instead of the last.
         trust: Unpickle an archive, which runs any code that it holds.
 

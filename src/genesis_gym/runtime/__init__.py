@@ -1,17 +1,17 @@
-"""How Genesis is started, stepped and put away. Nothing here knows of tasks or learners."""
+"""How Genesis is started, patched, stepped and stopped. Nothing here knows of tasks or learners."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from genesis_gym.runtime.backend import BACKENDS, describe_device, start
+from genesis_gym.runtime.backend import DEVICES, describe_device, start
 
 if TYPE_CHECKING:
     from genesis_gym.runtime.random import RowRandom
     from genesis_gym.runtime.simulation import Simulation
 
-__all__ = ["BACKENDS", "RowRandom", "Simulation", "describe_device", "start"]
+__all__ = ["DEVICES", "RowRandom", "Simulation", "describe_device", "start"]
 
 _HOMES = {"RowRandom": "genesis_gym.runtime.random", "Simulation": "genesis_gym.runtime.simulation"}
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from genesis_gym.errors import MissingDependencyError
-from genesis_gym.runtime import genesis_api, launches, leaks
-from genesis_gym.runtime.backend import kernel_cache_is_cold, start
-from genesis_gym.runtime.shortcuts import quick_introspection
+from genesis_gym.runtime import genesis_api, kernel_replay, memory_workarounds
+from genesis_gym.runtime.backend import is_running, kernel_cache_is_cold, require_running, running_genesis, start
+from genesis_gym.runtime.startup_patches import quick_introspection
 from genesis_gym.runtime.system import require_display
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Simulation:
         Args:
             num_rows: Rows to simulate, at least 1.
             dt: Physics step in seconds.
-            backend: One of `genesis_gym.runtime.BACKENDS`.
+            backend: One of `genesis_gym.runtime.DEVICES`.
             show_viewer: Open Genesis's viewer.
             camera_rows: Rows that `render` shows unless it is told others; with none there is no camera.
             varied_physics: Let rows differ in gains, damping and masses. Genesis then solves them by other code,
@@ -71,6 +71,7 @@ class Simulation:
         if show_viewer:
             require_display()
         self.device = start(backend)
+        self._genesis = running_genesis()
         self.num_rows = num_rows
         self.dt = dt
         self.visual = show_viewer or bool(camera_rows)
@@ -90,10 +91,18 @@ class Simulation:
             )
         with quick_introspection():
             self.scene.build(n_envs=self.num_rows)
-        leaks.share_kernels(self.scene)
-        launches.replay_substeps(self.scene)
+        memory_workarounds.share_kernels(self.scene)
+        kernel_replay.replay_substeps(self.scene)
         if self._firm_contacts:
             genesis_api.stiffen_contacts(self.scene)
+
+    def require_running(self) -> None:
+        """Refuse to go on after `gs.destroy()`, which destroys the scene.
+
+        Raises:
+            ClosedError: It was called since the scene was made.
+        """
+        require_running(self._genesis)
 
     def set_initial_state(self) -> None:
         """Make the present state the one that `reset` returns to."""
@@ -245,10 +254,12 @@ class Simulation:
 
     def close(self) -> None:
         """Destroy the scene; Genesis itself and other scenes live on."""
+        if not is_running(self._genesis):
+            return  # the scene was destroyed with it
         if self.scene.is_built:
-            leaks.let_go(self.scene)
+            memory_workarounds.let_go(self.scene)
         self.scene.destroy()
-        leaks.return_freed_memory()
+        memory_workarounds.return_freed_memory()
 
     def _new_viewed_scene(self, varied_physics: bool) -> Any:
         import genesis as gs
@@ -263,15 +274,18 @@ class Simulation:
     def _new_scene(self, varied_physics: bool) -> Any:
         import genesis as gs
 
-        return gs.Scene(
-            sim_options=gs.options.SimOptions(dt=self.dt),
-            rigid_options=genesis_api.rigid_options(gs, per_row=varied_physics, firm_contacts=self._firm_contacts),
-            vis_options=genesis_api.vis_options(gs),
-            viewer_options=gs.options.ViewerOptions(
-                camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
-            ),
-            show_viewer=self.viewed,
-        )
+        with quick_introspection():
+            return gs.Scene(
+                sim_options=gs.options.SimOptions(dt=self.dt),
+                rigid_options=genesis_api.rigid_options(
+                    gs, per_row=varied_physics, firm_contacts=self._firm_contacts
+                ),
+                vis_options=genesis_api.vis_options(gs),
+                viewer_options=gs.options.ViewerOptions(
+                    camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
+                ),
+                show_viewer=self.viewed,
+            )
 
     def _add_camera(self) -> Any:
         return self.scene.add_camera(

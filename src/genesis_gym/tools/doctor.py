@@ -15,7 +15,13 @@ from functools import partial
 
 from genesis_gym.errors import GenesisGymError
 from genesis_gym.runtime.backend import cached_kernels, kernel_cache_folder
-from genesis_gym.runtime.system import APT_COMMAND, has_display, missing_libraries
+from genesis_gym.runtime.system import (
+    APT_COMMAND,
+    has_display,
+    missing_libraries,
+    provide_home,
+    require_assertions,
+)
 
 PACKAGES = ("genesis-world", "quadrants", "torch", "gymnasium", "stable-baselines3")
 
@@ -80,8 +86,9 @@ def examine() -> list[Finding]:
     """
     reinstall = "pip install --force-reinstall"
     return [
-        Finding("Python", f"{platform.python_version()}, {sys.executable}"),
+        find("Python", _python, "start Python without -O, and unset PYTHONOPTIMIZE"),
         Finding("System", _system()),
+        find("Home folder", look_at_home, "export HOME=/some/folder that can be written to"),
         find("CPU", _cpu, f"{reinstall} py-cpuinfo"),
         find("Memory", _memory, "close other programs, or use a machine with more memory"),
         find("GPU", _gpu, "install the NVIDIA driver again; in a container, start that with --gpus all"),
@@ -100,6 +107,22 @@ def examine() -> list[Finding]:
         find("Video", _video, "pip install 'imageio>=2.36' 'av>=14'"),
         Finding("Display", "found" if has_display() else "none: render_mode='rgb_array' works without one"),
     ]
+
+
+def _python() -> str:
+    require_assertions()
+    return f"{platform.python_version()}, {sys.executable}"
+
+
+def look_at_home() -> str:
+    """The user's home folder, and where it is taken from.
+
+    Raises:
+        MissingDependencyError: There is none.
+    """
+    source = "HOME" if "HOME" in os.environ else "the password database, since HOME is not set"
+    provide_home()
+    return f"{os.environ['HOME']}, from {source}"
 
 
 def _system() -> str:

@@ -60,7 +60,7 @@ def warm_up(console: Console, backend: str = "auto") -> WarmUp:
 
     Args:
         console: Where progress is shown.
-        backend: One of `genesis_gym.runtime.BACKENDS`.
+        backend: One of `genesis_gym.runtime.DEVICES`.
 
     Returns:
         What was done.

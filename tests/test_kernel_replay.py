@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from genesis_gym.runtime import launches
+from genesis_gym.runtime import kernel_replay
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def replays(make_core):
 
     def make(task: str):
         core = make_core(8) if task == "reach" else make_core(8, task=task)
-        assert isinstance(core.simulation.scene.rigid_solver.substep, launches._Substep)
+        assert isinstance(core.simulation.scene.rigid_solver.substep, kernel_replay._Substep)
         return core
 
     return make
@@ -81,7 +81,7 @@ def test_other_threads_are_not_recorded() -> None:
             return kernel, arguments
 
     program, original = Program(), Program.launch_kernel
-    with launches._recorded(program) as recorded:
+    with kernel_replay._recorded(program) as recorded:
         thread = threading.Thread(target=program.launch_kernel, args=("theirs", 1))
         thread.start()
         thread.join()
@@ -96,6 +96,6 @@ def test_an_unknown_release_steps_by_itself(monkeypatch, caplog) -> None:
     monkeypatch.setattr(gs, "backend", gs.cpu)
     solver = SimpleNamespace(substep=lambda substep: None)
     with caplog.at_level(logging.WARNING, logger="genesis_gym"):
-        launches.replay_substeps(SimpleNamespace(rigid_solver=solver))
+        kernel_replay.replay_substeps(SimpleNamespace(rigid_solver=solver))
     assert "slower" in caplog.text
-    assert not isinstance(solver.substep, launches._Substep)
+    assert not isinstance(solver.substep, kernel_replay._Substep)
