@@ -24,7 +24,7 @@ from common import (
     machine,
     markdown,
     ratios,
-    shown,
+    safe_repr,
     spread,
     take_turns,
     write_results,
@@ -120,8 +120,8 @@ def main() -> None:
             each["package"],
             each["form"],
             each["rows"],
-            shown(each["steps_per_second"]),
-            shown(each["simulated_seconds_per_second"]),
+            safe_repr(each["steps_per_second"]),
+            safe_repr(each["simulated_seconds_per_second"]),
             f"{each['memory_mb'] / each['rows']:.1f}",
         )
         for each in results
@@ -131,7 +131,7 @@ def main() -> None:
     print(
         markdown(
             header,
-            [(c["peer"], c["form"], shown(c["steps"]), shown(c["simulated"])) for c in comparison],
+            [(c["peer"], c["form"], safe_repr(c["steps"]), safe_repr(c["simulated"])) for c in comparison],
         )
     )
     write_results(options.out, {"machine": facts, "results": results, "comparison": comparison})

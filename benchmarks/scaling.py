@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, Worker, machine, markdown, shown, spread, take_turns, write_results
+from common import RESULTS, Worker, machine, markdown, safe_repr, spread, take_turns, write_results
 from steppers import command
 
 #: Rows of each process where the use of cores is measured.
@@ -96,8 +96,8 @@ def main() -> None:
     lines = [
         (
             each["num_envs"],
-            shown(each["steps_per_second"]),
-            shown(each["microseconds_per_step"]),
+            safe_repr(each["steps_per_second"]),
+            safe_repr(each["microseconds_per_step"]),
             f"{each['memory_mb']:,.0f}",
             each["memory_mb_per_further_row"] or "",
         )
@@ -106,7 +106,7 @@ def main() -> None:
     print(markdown(header, lines), end="\n\n")
     if cores:
         print(
-            markdown((f"{CORES_ROWS} rows in each process", "steps/s"), [(k, shown(v)) for k, v in cores.items()])
+            markdown((f"{CORES_ROWS} rows in each process", "steps/s"), [(k, safe_repr(v)) for k, v in cores.items()])
         )
     write_results(options.out, {"machine": facts, "device": device, "results": results, "cores": cores})
     draw(options.out.with_suffix(".png"), results)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from common import RESULTS, draw, machine, markdown, shown, spread, take_turns, write_results
+from common import RESULTS, draw, machine, markdown, safe_repr, spread, take_turns, write_results
 from time_to_solve import OURS, each_seed, solve
 
 #: Each ends by printing when it had done what it is named after, seconds since the epoch.
@@ -115,7 +115,7 @@ def main() -> None:
         }
     header = ("from the start of the process to", "seconds, median (min to max)", "failed")
     lines = [
-        (name, shown(result["seconds"]) if result["seconds"] else "", result["failed"])
+        (name, safe_repr(result["seconds"]) if result["seconds"] else "", result["failed"])
         for name, result in results.items()
     ]
     print(markdown(header, lines))

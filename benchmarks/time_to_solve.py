@@ -35,7 +35,7 @@ from common import (
     draw,
     machine,
     markdown,
-    shown,
+    safe_repr,
     spread,
     take_turns,
     write_results,
@@ -128,7 +128,7 @@ def tabulate(results: Mapping[str, Mapping[str, Any]]) -> str:
             (
                 name,
                 f"{result['solved']} of {len(seeds)}",
-                shown(result["seconds"]) if result["seconds"] else "",
+                safe_repr(result["seconds"]) if result["seconds"] else "",
                 ", ".join(f"{each['seconds']:.1f}" if each["solved"] else "unsolved" for each in seeds),
                 ", ".join(f"{each['steps']:,}" for each in seeds),
             )

@@ -22,7 +22,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 import genesis_gym  # noqa: F401 - registers the environments
-from common import RESULTS, machine, markdown, ratios, shown, spread, take_turns, write_results
+from common import RESULTS, machine, markdown, ratios, safe_repr, spread, take_turns, write_results
 from genesis_gym.adapters.sb3 import make_sb3_vec_env
 
 ENV_ID = "Genesis/FrankaReach-v0"
@@ -92,7 +92,7 @@ def main() -> None:
         for n in options.num_envs
     ]
     lines = [
-        (each["what"], each["num_envs"], n, shown(figures["steps_per_second"]), shown(figures["gain"]))
+        (each["what"], each["num_envs"], n, safe_repr(figures["steps_per_second"]), safe_repr(figures["gain"]))
         for each in results
         for n, figures in each["workers"].items()
     ]

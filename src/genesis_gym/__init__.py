@@ -10,84 +10,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from genesis_gym.errors import GenesisGymError
-from genesis_gym.registration import register_environments
+from genesis_gym.registration import register, register_environments
 
 if TYPE_CHECKING:
-    from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
-    from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
-    from genesis_gym.adapters.single import GenesisGymWrapper, ReachingEnv
+    from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv, make_rsl_rl_vec_env
+    from genesis_gym.adapters.sb3 import GenesisSb3VecEnv, make_sb3_vec_env
+    from genesis_gym.adapters.single import GenesisGymWrapper
     from genesis_gym.adapters.vector import GenesisVectorEnv
-    from genesis_gym.core.env import BatchedEnv, StepResult
+    from genesis_gym.core import BatchedEnv, StepResult, make_core
     from genesis_gym.robots import RobotSpec
-    from genesis_gym.tasks import (
-        GoalTask,
-        Grasp,
-        LiftCube,
-        Motor,
-        OpenDrawer,
-        PickAndPlace,
-        Push,
-        Reach,
-        ReachObstacles,
-        ReachPose,
-        StackCube,
-        Task,
-    )
-    from genesis_gym.variation.curriculum import Curriculum
-    from genesis_gym.variation.randomization import Randomization
+    from genesis_gym.tasks import Evaluation, GoalTask, Task
+    from genesis_gym.tasks.arm import ArmGoalTask, ArmTask
+    from genesis_gym.variation import Curriculum
+    from genesis_gym.world import SOFT, STIFF, Component, Physics, World
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "BatchedEnv": "genesis_gym.core.env",
-    "StepResult": "genesis_gym.core.env",
+    "ArmGoalTask": "genesis_gym.tasks.arm",
+    "ArmTask": "genesis_gym.tasks.arm",
+    "BatchedEnv": "genesis_gym.core",
+    "Component": "genesis_gym.world",
+    "Curriculum": "genesis_gym.variation",
+    "Evaluation": "genesis_gym.tasks",
     "GenesisGymWrapper": "genesis_gym.adapters.single",
-    "ReachingEnv": "genesis_gym.adapters.single",
-    "GenesisVectorEnv": "genesis_gym.adapters.vector",
     "GenesisRslRlVecEnv": "genesis_gym.adapters.rsl_rl",
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
+    "GenesisVectorEnv": "genesis_gym.adapters.vector",
     "GoalTask": "genesis_gym.tasks",
-    "Grasp": "genesis_gym.tasks",
-    "LiftCube": "genesis_gym.tasks",
-    "Motor": "genesis_gym.tasks",
-    "OpenDrawer": "genesis_gym.tasks",
-    "PickAndPlace": "genesis_gym.tasks",
-    "Push": "genesis_gym.tasks",
-    "Reach": "genesis_gym.tasks",
-    "ReachObstacles": "genesis_gym.tasks",
-    "ReachPose": "genesis_gym.tasks",
-    "StackCube": "genesis_gym.tasks",
-    "Task": "genesis_gym.tasks",
-    "Curriculum": "genesis_gym.variation.curriculum",
-    "Randomization": "genesis_gym.variation.randomization",
+    "Physics": "genesis_gym.world",
     "RobotSpec": "genesis_gym.robots",
+    "SOFT": "genesis_gym.world",
+    "STIFF": "genesis_gym.world",
+    "StepResult": "genesis_gym.core",
+    "Task": "genesis_gym.tasks",
+    "World": "genesis_gym.world",
+    "make_core": "genesis_gym.core",
+    "make_rsl_rl_vec_env": "genesis_gym.adapters.rsl_rl",
+    "make_sb3_vec_env": "genesis_gym.adapters.sb3",
 }
 
-__all__ = [
-    "BatchedEnv",
-    "Curriculum",
+__all__ = [  # noqa: PLE0604 - the names of `_HOMES` are strings
     "GenesisGymError",
-    "GenesisGymWrapper",
-    "GenesisRslRlVecEnv",
-    "GenesisSb3VecEnv",
-    "GenesisVectorEnv",
-    "GoalTask",
-    "Grasp",
-    "LiftCube",
-    "Motor",
-    "OpenDrawer",
-    "PickAndPlace",
-    "Push",
-    "Randomization",
-    "Reach",
-    "ReachObstacles",
-    "ReachPose",
-    "ReachingEnv",
-    "RobotSpec",
-    "StackCube",
-    "StepResult",
-    "Task",
     "__version__",
+    "register",
+    *_HOMES,
 ]
 
 

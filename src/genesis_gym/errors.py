@@ -63,7 +63,7 @@ _short.maxlist = _short.maxtuple = _short.maxdict = 20
 _short.maxlevel = 3
 
 
-def shown(value: object) -> str:
+def safe_repr(value: object) -> str:
     """How an error quotes a value.
 
     Args:
@@ -92,9 +92,9 @@ def check_choice(name: str, given: object, allowed: Iterable[str]) -> None:
     names = list(allowed)
     if given in names:
         return
-    near = difflib.get_close_matches(given[:100] if isinstance(given, str) else shown(given), names, n=1)
+    near = difflib.get_close_matches(given[:100] if isinstance(given, str) else safe_repr(given), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
-    raise ArgumentError(f"{name}={shown(given)} is not known{hint}; allowed: {', '.join(map(repr, names))}")
+    raise ArgumentError(f"{name}={safe_repr(given)} is not known{hint}; allowed: {', '.join(map(repr, names))}")
 
 
 def check_positive_int(name: str, given: object) -> None:
@@ -108,7 +108,7 @@ def check_positive_int(name: str, given: object) -> None:
         ArgumentError: `given` is no integer or is below 1.
     """
     if isinstance(given, bool) or not isinstance(given, Integral) or given < 1:
-        raise ArgumentError(f"{name}={shown(given)} is not allowed; it must be an integer of at least 1")
+        raise ArgumentError(f"{name}={safe_repr(given)} is not allowed; it must be an integer of at least 1")
 
 
 def is_number(given: object) -> bool:

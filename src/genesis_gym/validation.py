@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from genesis_gym.errors import ArgumentError, check_choice, shown
+from genesis_gym.errors import ArgumentError, check_choice, safe_repr
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -29,7 +29,7 @@ def validate(model: type[Model], name: str, given: object) -> Model:
     if isinstance(given, model):
         return given
     if not isinstance(given, Mapping):
-        raise ArgumentError(f"{name}={shown(given)} is not allowed; it must be a mapping or a {model.__name__}")
+        raise ArgumentError(f"{name}={safe_repr(given)} is not allowed; it must be a mapping or a {model.__name__}")
     for field in given:
         check_choice(name, field, model.model_fields)
     try:
@@ -44,4 +44,4 @@ def _describe(error: ValidationError) -> str:
     message = first["msg"].removeprefix("Value error, ")
     message = f"{message[:1].lower()}{message[1:]}"
     where = ".".join(str(part)[:100] for part in first["loc"])
-    return f"{where}={shown(first['input'])} is not allowed: {message}" if where else message
+    return f"{where}={safe_repr(first['input'])} is not allowed: {message}" if where else message

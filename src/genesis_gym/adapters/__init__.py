@@ -1,1 +1,1 @@
-"""Thin faces of the batched core, each in the convention of the library that it serves."""
+"""Thin adapters over the batched core, each in the convention of the library that it serves."""

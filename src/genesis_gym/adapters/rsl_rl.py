@@ -1,4 +1,4 @@
-"""The RSL-RL `VecEnv`: many rows of one scene, torch in, torch out, on the device of the scene."""
+"""The RSL-RL `VecEnv`: torch in, torch out, on the device of the scene."""
 
 from __future__ import annotations
 
@@ -11,34 +11,32 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from genesis_gym.adapters.autoreset import Autoreset
-from genesis_gym.core import BatchedEnv
-from genesis_gym.core.make import make_core
+from genesis_gym.core import BatchedEnv, make_core
+from genesis_gym.core.observation import Observation
 from genesis_gym.errors import ArgumentError
-
-#: The one group of observations; RSL-RL's `obs_groups` names it for actor and critic.
-OBSERVATION_GROUP = "policy"
 
 
 class GenesisRslRlVecEnv(VecEnv):
     """A batched environment as RSL-RL's runners see it.
 
-    Rows that end are reset within the step. RSL-RL never resets an environment itself, so the rows begin their
-    first episodes here and now.
+    Environments that end are reset within the step. RSL-RL never resets an environment itself, so the first episodes
+    begin here and now. The groups of observations are those of the task; RSL-RL's `obs_groups` says which of them
+    actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
 
-    Where an episode runs out of time RSL-RL's PPO adds γ V(s) of the state *before* the last step, since it never
+    Where an episode runs out of time RSL-RL's own PPO adds γ V(s) of the state *before* the last step, since it never
     asks for the one after; `extras["final_observation"]` has that one for whoever bootstraps exactly.
 
     Attributes:
         core: The batched environment behind it.
-        num_envs: Rows.
-        num_actions: Numbers in one row's action.
+        num_envs: Environments.
+        num_actions: Numbers in one environment's action.
         max_episode_length: Control steps after which an episode is truncated.
         device: Where tensors live.
         cfg: What the environment is, for RSL-RL's logs.
     """
 
     def __init__(self, core: BatchedEnv, seed: int | Sequence[int | None] | None = None) -> None:
-        """Put RSL-RL's face on a batched environment and begin an episode in every row.
+        """Wrap a batched environment and begin an episode everywhere.
 
         Args:
             core: The batched environment.
@@ -67,7 +65,7 @@ class GenesisRslRlVecEnv(VecEnv):
 
     @property
     def episode_length_buf(self) -> torch.Tensor:
-        """Control steps that each row's episode has taken, int64 `(num_envs,)`.
+        """Control steps that each episode has taken, int64 `(num_envs,)`.
 
         Assign it, as RSL-RL does to spread the ends of the first episodes over time; a change of its elements in
         place changes a copy.
@@ -79,7 +77,7 @@ class GenesisRslRlVecEnv(VecEnv):
         self.core.episode_steps = steps
 
     def reset(self, seed: int | Sequence[int | None] | None = None) -> TensorDict:
-        """Begin a new episode in every row.
+        """Begin a new episode everywhere.
 
         Args:
             seed: As for `BatchedEnv.reset`.
@@ -88,33 +86,27 @@ class GenesisRslRlVecEnv(VecEnv):
             Observations, as `get_observations` gives them.
         """
         observation, _ = self._autoreset.reset(seed=seed)
-        return self._group(observation)
+        return self._tensor_dict(observation)
 
     def get_observations(self) -> TensorDict:
-        """What the policy acts on next.
+        """What the policy acts on next: group → `(num_envs, ...)`."""
+        return self._tensor_dict(self.core.observation)
 
-        Returns:
-            The group `"policy"`: float32 `(num_envs, observation_dim)`.
-        """
-        return self._group(self.core.observation)
-
-    # What the scene keeps of a step must outlive the inference mode in which RSL-RL takes it.
-    @torch.inference_mode(mode=False)
     def step(self, actions: torch.Tensor) -> tuple[TensorDict, torch.Tensor, torch.Tensor, dict[str, Any]]:
-        """Take one control step in every row.
+        """Take one control step in every environment.
 
         Args:
-            actions: float `(num_envs, num_actions)`; clipped to [-1, 1].
+            actions: float `(num_envs, num_actions)`; clipped to the bounds of the action.
 
         Returns:
             Observations, rewards, dones (int64, 0 or 1) and extras:
 
-            - `time_outs`, bool `(num_envs,)`: the clock ran out or the row was faulty; no success and no failure.
-            - `final_observation`, `(num_envs, observation_dim)`: the true last one of rows that ended, elsewhere
-              the observation returned.
+            - `time_outs`, bool `(num_envs,)`: the episode was truncated, and not terminated.
+            - `final_observation`, a TensorDict: the true last observation of environments that ended, elsewhere the
+              observation returned.
             - `metrics`: those of the step, as in `StepResult`.
-            - `log`, which RSL-RL averages and writes down: the metrics that are one number for each row, and as
-              `/success` whether the row's last finished episode ended in success.
+            - `log`, which RSL-RL averages and writes down: the metrics that are one number for each environment,
+              and as `/success` whether its last finished episode ended in success.
 
         Raises:
             ActionError: The actions have the wrong shape or dtype.
@@ -125,18 +117,18 @@ class GenesisRslRlVecEnv(VecEnv):
         log = {name: value for name, value in metrics.items() if value.ndim == 1 and name != "is_success"}
         extras = {
             "time_outs": transition.truncated,
-            "final_observation": transition.final_observation,
+            "final_observation": self._tensor_dict(transition.final_observation),
             "metrics": metrics,
             "log": {**log, "/success": self._succeeded},
         }
-        return self._group(transition.observation), transition.reward, transition.reset.long(), extras
+        return self._tensor_dict(transition.observation), transition.reward, transition.reset.long(), extras
 
     def close(self) -> None:
         """Free the scene; closing twice is allowed."""
         self.core.close()
 
-    def _group(self, observation: torch.Tensor) -> TensorDict:
-        return TensorDict({OBSERVATION_GROUP: observation}, batch_size=[self.num_envs], device=self.device)
+    def _tensor_dict(self, observation: Observation) -> TensorDict:
+        return TensorDict(dict(observation), batch_size=[self.num_envs], device=self.device)
 
 
 def make_rsl_rl_vec_env(
@@ -146,7 +138,7 @@ def make_rsl_rl_vec_env(
 
     Args:
         env_id: Such as `"Genesis/FrankaReach-v0"`.
-        num_envs: Rows, at least 1.
+        num_envs: Environments, at least 1.
         seed: As for `BatchedEnv.reset`.
         **kwargs: Further arguments of `BatchedEnv`.
 

@@ -1,88 +1,47 @@
-"""Gymnasium spaces of a batched environment, and the way from numpy to torch and back."""
+"""Gymnasium spaces of a batched environment, and the conversion from numpy to torch and back."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Dict, Space, flatdim
+from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
-from genesis_gym.core import OBSERVATION_BOUND, Core
+from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ActionError
 
-#: Keys of the observation of an environment made with `goal=True`, as in Gymnasium-Robotics.
-GOALS = ("achieved_goal", "desired_goal")
-
-#: All its keys, in the order of the core's observation, which has the goals last.
-ENTRIES = ("observation", *GOALS)
+#: The group that alone makes a `Box`.
+POLICY = "policy"
 
 
-def observation_space(env: Core) -> Space[Any]:
-    """Space of one row's observation: a box, or with `goal=True` a dictionary of boxes."""
+def observation_space(env: BatchedEnv) -> Space[Any]:
+    """Space of one environment's observation: a box for the group `policy` alone, else a dictionary of boxes."""
     boxes: dict[str, Space[Any]] = {
-        name: Box(-OBSERVATION_BOUND, OBSERVATION_BOUND, (place.stop - place.start,), np.float32)
-        for name, place in _places(env).items()
+        group: Box(to_numpy(low), to_numpy(high), dtype=to_numpy(low).dtype.type)
+        for group, (low, high) in env.observation_bounds.items()
     }
-    return Dict(boxes) if len(boxes) > 1 else boxes["observation"]
+    return boxes[POLICY] if list(boxes) == [POLICY] else Dict(boxes)
 
 
-def to_observation(env: Core, observation: torch.Tensor) -> Any:
+def to_observation(observation: Mapping[str, torch.Tensor]) -> Any:
     """Give an observation of the core its form of `observation_space`.
 
     Args:
-        env: The core.
-        observation: Of one row `(observation_dim,)` or of many `(n, observation_dim)`; nobody else holds it.
+        observation: Group → tensor that nobody else holds.
 
     Returns:
-        An array, or with `goal=True` a dictionary of arrays.
+        An array, or a dictionary of arrays.
     """
-    array = to_numpy(observation)
-    places = _places(env)
-    if len(places) == 1:
-        return array
-    return {name: np.ascontiguousarray(array[..., place]) for name, place in places.items()}
+    arrays = {group: to_numpy(tensor) for group, tensor in observation.items()}
+    return arrays[POLICY] if list(arrays) == [POLICY] else arrays
 
 
-def split_observation(space: Space[Any], observation: torch.Tensor) -> Any:
-    """Give an observation of the core the form of a space, in torch.
-
-    Args:
-        space: An `observation_space`.
-        observation: `(n, observation_dim)`.
-
-    Returns:
-        The observation itself, or for a dictionary of boxes a dictionary of its parts.
-    """
-    if not isinstance(space, Dict):
-        return observation
-    sizes = [flatdim(space[name]) for name in ENTRIES]
-    return dict(zip(ENTRIES, torch.split(observation, sizes, dim=-1), strict=True))
-
-
-def goal_reward(env: Core) -> Callable[..., Any]:
-    """The core's `compute_reward`.
-
-    Raises:
-        AttributeError: It was made without `goal=True`.
-    """
-    if GOALS[0] not in env.observation_layout:
-        raise AttributeError("compute_reward is only there with goal=True")
-    return env.compute_reward
-
-
-def _places(env: Core) -> dict[str, slice]:
-    """Where the entries of an adapter's observation lie in that of the core, which has the goals last."""
-    goals = {name: env.observation_layout[name] for name in GOALS if name in env.observation_layout}
-    end = goals[GOALS[0]].start if goals else env.observation_dim
-    return {"observation": slice(0, end), **goals}
-
-
-def action_space(env: Core) -> Box:
-    """Space of one row's action."""
-    return Box(-1.0, 1.0, (env.action_dim,), np.float32)
+def action_space(env: BatchedEnv) -> Box:
+    """Space of one environment's action."""
+    return Box(to_numpy(env.action_low.clone()), to_numpy(env.action_high.clone()), dtype=np.float32)
 
 
 def to_torch(action: Any) -> torch.Tensor:

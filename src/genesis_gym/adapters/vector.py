@@ -1,9 +1,9 @@
-"""The `gymnasium.vector.VectorEnv`: many rows of one scene, numpy in, numpy out."""
+"""The `gymnasium.vector.VectorEnv`: numpy in, numpy out."""
 
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
@@ -14,26 +14,17 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from genesis_gym.adapters.autoreset import Autoreset, Transition
-from genesis_gym.adapters.spaces import (
-    action_space,
-    goal_reward,
-    observation_space,
-    to_numpy,
-    to_observation,
-    to_torch,
-)
-from genesis_gym.core import Core
-from genesis_gym.core.sharded import share_out
-from genesis_gym.errors import ArgumentError, check_choice
-from genesis_gym.registration import MAX_EPISODE_STEPS
-from genesis_gym.robots import RobotSpec
+from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_observation, to_torch
+from genesis_gym.core import BatchedEnv
+from genesis_gym.errors import ArgumentError, check_choice, safe_repr
+from genesis_gym.registration import merged
 from genesis_gym.tasks import Task
 
 Array = NDArray[Any]
 
 
 class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
-    """A task in `num_envs` rows of one Genesis scene, as `gymnasium.make_vec` returns it.
+    """A task in `num_envs` environments of one Genesis scene, as `gymnasium.make_vec` returns it.
 
     Attributes:
         core: The batched environment behind it.
@@ -44,58 +35,46 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self,
         num_envs: int = 1,
         *,
-        num_workers: int = 1,
-        task: str | Task = "reach",
-        robot_type: str | RobotSpec = "franka",
-        scene_type: str = "empty",
-        control_mode: str | None = None,
+        task: str | type[Task] | Task = "reach",
         use_gpu: bool = True,
         show_viewer: bool = False,
         render_mode: str | None = None,
-        max_episode_steps: int | None = MAX_EPISODE_STEPS,
+        max_episode_steps: float | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        **kwargs: Any,
+        **options: Any,
     ) -> None:
         """Build the scene.
 
         Args:
-            num_envs: Rows, at least `num_workers`.
-            num_workers: Processes among which the rows are shared out, this one included; see `ShardedEnv`.
-            task: A name in `genesis_gym.tasks.TASKS`, or an instance of a `Task` subclass.
-            robot_type: A name in `genesis_gym.robots.ROBOTS`, or a `RobotSpec`.
-            scene_type: A name in `genesis_gym.tasks.scenes.SCENES`.
-            control_mode: A name in `genesis_gym.controllers.CONTROLLERS`; None for the task's.
+            num_envs: Environments.
+            task: A name in `genesis_gym.tasks.TASKS`, a `Task` subclass or an instance of one.
             use_gpu: Use a GPU; without one the CPU is used and one line says so.
             show_viewer: Open Genesis's viewer.
             render_mode: `"rgb_array"`, which needs no display, `"human"`, which opens the viewer, or None.
-            max_episode_steps: Control steps after which an episode is truncated; None for never.
-            autoreset_mode: When a row that ended is reset, as Gymnasium defines it: `NEXT_STEP`, `SAME_STEP`
-                or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
-            **kwargs: `action_repeat`, `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and
-                `observation_parts` of `BatchedEnv`.
+            max_episode_steps: Control steps after which an episode is truncated; None for what the task declares,
+                `math.inf` for never.
+            autoreset_mode: When an environment that ended is reset, as Gymnasium defines it: `NEXT_STEP`,
+                `SAME_STEP` or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
+            **options: Fields of the task, such as `robot` (or `robot_type`), and `reward`, `reward_weights`, `goal`,
+                `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
             MissingDependencyError: A system library or, for the viewer, a display is missing.
-            WorkerError: A worker could not build its scene.
         """
         if render_mode is not None:
             check_choice("render_mode", render_mode, ("human", "rgb_array"))
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
             autoreset_mode = AutoresetMode(autoreset_mode)
-        self.core = share_out(
+        self.core = BatchedEnv(
             task,
             num_envs=num_envs,
-            num_workers=num_workers,
-            robot=robot_type,
-            scene_type=scene_type,
-            control_mode=control_mode,
             max_episode_steps=max_episode_steps,
-            backend="gpu" if use_gpu else "cpu",
+            device="gpu" if use_gpu else "cpu",
             show_viewer=show_viewer or render_mode == "human",
-            camera_rows=range(num_envs) if render_mode == "rgb_array" else (),
-            **kwargs,
+            camera_envs=range(num_envs) if render_mode == "rgb_array" else (),
+            **merged(options),
         )
         self._autoreset = Autoreset(self.core, autoreset_mode)
         self.autoreset_mode = autoreset_mode
@@ -117,38 +96,35 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         seed: int | Sequence[int | None] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[Any, dict[str, Any]]:
-        """Begin a new episode in every row, or in those of `options["reset_mask"]`.
+        """Begin a new episode everywhere, or in the environments of `options["reset_mask"]`.
 
         Args:
-            seed: An int seeds row i with `seed + i`; a sequence has one seed, or None, for each row.
-            options: `reset_mask`, a bool array `(num_envs,)` with at least one True, resets those rows only.
+            seed: An int seeds environment i with `seed + i`; a sequence has one seed, or None, for each.
+            options: `reset_mask`, a bool array `(num_envs,)` with at least one True, resets those only.
 
         Returns:
-            Observations `(num_envs, observation_dim)`, with `goal=True` a dictionary, and infos, of every row.
+            Observations `(num_envs, ...)`, with several groups a dictionary, and infos, of every environment.
 
         Raises:
             ArgumentError: The seed or the mask has a wrong shape, dtype or value.
         """
         mask = None if options is None else options.get("reset_mask")
-        rows = None if mask is None else _reset_mask(mask, self.num_envs)
-        if seed is not None and not isinstance(seed, Sequence | np.ndarray):
-            seed = operator.index(seed)
-            super().reset(seed=seed)
-        elif seed is not None:
-            seed = [None if s is None else operator.index(s) for s in seed]
-        observation, metrics = self._autoreset.reset(rows, seed)
+        envs = None if mask is None else _reset_mask(mask, self.num_envs)
+        if hasattr(seed, "__index__") and not isinstance(seed, bool):
+            super().reset(seed=operator.index(seed))  # type: ignore[arg-type]
+        observation, metrics = self._autoreset.reset(envs, seed)
         present = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
-        return to_observation(self.core, observation), _infos(metrics, present)
+        return to_observation(observation), _infos(metrics, present)
 
     def step(self, actions: Array) -> tuple[Any, Array, Array, Array, dict[str, Any]]:
-        """Take one control step in every row; see `gymnasium.vector.VectorEnv.step`.
+        """Take one control step in every environment; see `gymnasium.vector.VectorEnv.step`.
 
         Args:
-            actions: float `(num_envs, action_dim)`; clipped to [-1, 1].
+            actions: float `(num_envs, action_dim)`; clipped to the bounds of the action.
 
         Returns:
             Observations, rewards, terminations, truncations, infos. In SAME_STEP mode `infos["final_obs"]` and
-            `infos["final_info"]` hold the true last observation and info of the rows that were reset.
+            `infos["final_info"]` hold the true last observation and info of the environments that were reset.
 
         Raises:
             ActionError: The action has the wrong shape or dtype.
@@ -156,22 +132,17 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         transition = self._autoreset.step(to_torch(actions))
         infos = _infos(transition.metrics, np.ones(self.num_envs, dtype=np.bool_))
         if bool(transition.reset.any()):
-            infos.update(_final_infos(self.core, transition))
+            infos.update(_final_infos(transition))
         return (
-            to_observation(self.core, transition.observation),
+            to_observation(transition.observation),
             to_numpy(transition.reward.double()),
             to_numpy(transition.terminated),
             to_numpy(transition.truncated),
             infos,
         )
 
-    @property
-    def compute_reward(self) -> Callable[..., Any]:
-        """`BatchedEnv.compute_reward`; only there with `goal=True`: who has it is taken for a goal environment."""
-        return goal_reward(self.core)
-
     def render(self) -> tuple[NDArray[np.uint8], ...] | None:
-        """Draw the present state of every row.
+        """Draw the present state of every environment.
 
         Returns:
             `num_envs` frames, uint8 `(height, width, 3)`, in mode `"rgb_array"`, else None.
@@ -186,10 +157,20 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         """Free the scene."""
         self.core.close()
 
+    def __getattr__(self, name: str) -> Any:
+        """`compute_reward`, which only an environment made with `goal=True` has: clients ask for it by name."""
+        if name == "compute_reward" and "achieved_goal" in self.core.observation_layout:
+            return self.core.compute_reward
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+
+    def __reduce__(self) -> Any:
+        """Refuse to be pickled or copied, as the core does."""
+        return self.core.__reduce__()
+
 
 def _reset_mask(mask: Any, num_envs: int) -> torch.Tensor:
     if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_ or mask.shape != (num_envs,) or not mask.any():
-        given = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else type(mask).__name__
+        given = f"{mask.dtype} {mask.shape}" if isinstance(mask, np.ndarray) else safe_repr(mask)
         raise ArgumentError(
             f"options['reset_mask'] is {given}; it must be a bool array of shape ({num_envs},) with a True in it"
         )
@@ -197,7 +178,7 @@ def _reset_mask(mask: Any, num_envs: int) -> torch.Tensor:
 
 
 def _infos(metrics: dict[str, torch.Tensor], present: NDArray[np.bool_]) -> dict[str, Any]:
-    """Gymnasium's form: each key has an array, and `_key` the mask of the rows that have it."""
+    """Gymnasium's form: each key has an array, and `_key` the mask of the environments that have it."""
     infos: dict[str, Any] = {}
     for name, value in metrics.items():
         infos[name] = to_numpy(value)
@@ -205,12 +186,12 @@ def _infos(metrics: dict[str, torch.Tensor], present: NDArray[np.bool_]) -> dict
     return infos
 
 
-def _final_infos(core: Core, transition: Transition) -> dict[str, Any]:
+def _final_infos(transition: Transition) -> dict[str, Any]:
     ended = to_numpy(transition.reset)
     final_obs = np.full(len(ended), None, dtype=object)
-    final = to_observation(core, transition.final_observation)
-    for row in ended.nonzero()[0]:
-        final_obs[row] = {k: v[row] for k, v in final.items()} if isinstance(final, dict) else final[row]
+    final = to_observation(transition.final_observation)
+    for env in ended.nonzero()[0]:
+        final_obs[env] = {k: v[env] for k, v in final.items()} if isinstance(final, dict) else final[env]
     return {
         "final_obs": final_obs,
         "_final_obs": ended.copy(),

@@ -1,6 +1,6 @@
-"""The batched environment: torch in, torch out."""
+"""The batched environment that every adapter wraps."""
 
-from genesis_gym.core.env import OBSERVATION_BOUND, BatchedEnv, StepResult
-from genesis_gym.core.sharded import Core, ShardedEnv
+from genesis_gym.core.env import BatchedEnv, StepResult
+from genesis_gym.core.make import make_core
 
-__all__ = ["OBSERVATION_BOUND", "BatchedEnv", "Core", "ShardedEnv", "StepResult"]
+__all__ = ["BatchedEnv", "StepResult", "make_core"]

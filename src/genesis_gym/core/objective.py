@@ -1,19 +1,18 @@
-"""What of a task is rewarded and shown: the task's own terms, or its goal alone."""
+"""Selects dense, sparse or goal-conditioned reward and observation of a task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 
 from genesis_gym.errors import ArgumentError
-from genesis_gym.tasks import GoalTask, Task
+from genesis_gym.tasks import GoalTask, Group, Task
 from genesis_gym.tasks.task import Evaluation
 
 
 class Objective:
-    """Chooses between dense and sparse rewards, and whether the goal is shown by itself.
+    """What of a task is rewarded and shown.
 
     Attributes:
         reward_weights: Weights of the terms where they are not 1.
@@ -37,45 +36,56 @@ class Objective:
         self._sparse = sparse
         self.reward_weights: Mapping[str, float] = {} if sparse or goal else task.reward_weights
 
-    def terms(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Terms of the reward that need no memory; arguments and result as of `Task.reward`.
+    def terms(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
+        """Terms of the reward, not yet weighted; as `Task.reward`.
 
         Raises:
             ArgumentError: The reward is sparse, and the task knows no success.
         """
         if self._sparse:
-            if "success" not in evaluation:
+            if "success" not in evaluation.terminated:
                 raise ArgumentError(f"reward='sparse' is not possible: {type(self._task).__name__} has no success")
-            return {"sparse": evaluation["success"].float() - 1.0}
+            return {"sparse": evaluation.terminated["success"].float() - 1.0}
         if self._goal_task is not None:
-            return {"distance": -evaluation["distance_to_target"]}
-        return self._task.reward(evaluation, action)
+            return {"distance": -evaluation.metrics["distance_to_target"]}
+        return self._task.reward(evaluation)
 
-    def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
-        """As `Task.potential`; none where the reward depends on the present goals only."""
-        return {} if self._sparse or self._goal_task else self._task.potential(evaluation)
-
-    def observation(self) -> dict[str, torch.Tensor]:
-        """As `Task.observation`, without what depends on the goal if that is shown by itself."""
-        hidden = self._goal_task.goal_parts if self._goal_task else ()
-        return {name: part for name, part in self._task.observation().items() if name not in hidden}
-
-    def goals(self) -> dict[str, torch.Tensor]:
-        """The goals to be shown by themselves, float `(num_rows, k)` each; empty if none are."""
-        if self._goal_task is None:
-            return {}
+    def observe(self) -> Mapping[str, Group]:
+        """As `Task.observe`; the goal by itself if that is asked for."""
+        groups, task = self._task.observe(), self._goal_task
+        if task is None:
+            return groups
+        policy = groups["policy"]
+        assert isinstance(policy, Mapping), "a GoalTask has named parts"
         return {
-            "achieved_goal": self._goal_task.achieved_goal(),
-            "desired_goal": self._goal_task.desired_goal(),
+            "observation": {name: part for name, part in policy.items() if name not in task.goal_parts},
+            "achieved_goal": {"achieved_goal": task.achieved_goal()},
+            "desired_goal": {"desired_goal": task.desired_goal()},
         }
 
-    def reward_of(self, achieved_goal: Any, desired_goal: Any, weights: Mapping[str, float]) -> Any:
-        """As `BatchedEnv.compute_reward`."""
+    def compute_reward(
+        self, achieved: torch.Tensor, desired: torch.Tensor, weights: Mapping[str, float]
+    ) -> torch.Tensor:
+        """Reward of a step that achieves one goal when another is desired.
+
+        Args:
+            achieved: float `(..., k)`.
+            desired: float `(..., k)`.
+            weights: Weights of the terms.
+
+        Returns:
+            float32 `(...)`.
+
+        Raises:
+            ArgumentError: The goal is not shown by itself.
+        """
         if self._goal_task is None:
             raise ArgumentError("compute_reward() needs the goal by itself; make the environment with goal=True")
-        achieved, desired = (torch.as_tensor(g, dtype=torch.float32) for g in (achieved_goal, desired_goal))
-        distance = self._goal_task.distance(achieved, desired)
-        evaluation = {"success": distance < self._goal_task.tolerance, "distance_to_target": distance}
-        ((name, term),) = self.terms(evaluation, distance).items()
-        reward = weights[name] * term
-        return reward if isinstance(achieved_goal, torch.Tensor) else reward.numpy()
+        distance = self._goal_task.distance(achieved.float(), desired.float())
+        evaluation = Evaluation(
+            terminated={"success": distance < self._goal_task.tolerance}, metrics={"distance_to_target": distance}
+        )
+        reward = torch.zeros_like(distance)
+        for name, term in self.terms(evaluation).items():
+            reward = reward + weights[name] * term
+        return reward

@@ -27,7 +27,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import VecEnvWrapper, VecMonitor
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.errors import ArgumentError, RunFolderError, shown
+from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.config import MAX_TIMESTEPS
 from genesis_gym.learning.files import MAX_CHECKPOINT, check_folder, read_tensors
 from genesis_gym.learning.runs import CHECKPOINT_FILE, write_whole
@@ -139,7 +139,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     ):
         raise RunFolderError(f"{path} cannot be read: its description is damaged")
     if not 0 <= description["timesteps"] <= 2 * MAX_TIMESTEPS:
-        raise RunFolderError(f"{path} cannot be read: timesteps={shown(description['timesteps'])} is not allowed")
+        raise RunFolderError(f"{path} cannot be read: timesteps={safe_repr(description['timesteps'])} is not allowed")
     return Checkpoint(folder, description, tensors)
 
 
@@ -179,7 +179,7 @@ def resume(checkpoint: Checkpoint, model: BaseAlgorithm, env: BatchedEnv) -> tup
     description, share = checkpoint.description, checkpoint.share(rank())
     if (ranks := description.get("ranks", 1)) != world_size():
         raise RunFolderError(
-            f"{checkpoint.folder} was trained by {shown(ranks)} ranks, not by {world_size()}: "
+            f"{checkpoint.folder} was trained by {safe_repr(ranks)} ranks, not by {world_size()}: "
             f"go on with torchrun and as many"
         )
     try:
@@ -297,7 +297,7 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, entries: dict[int, Tensor
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, entry in entries.items():
         if not 0 <= index < len(parameters):
-            raise ValueError(f"its optimiser has a parameter {shown(index)} of {len(parameters)}")
+            raise ValueError(f"its optimiser has a parameter {safe_repr(index)} of {len(parameters)}")
         shapes = {name: tensor.shape for name, tensor in entry.items()}
         shape = parameters[index].shape
         if shapes != {"step": torch.Size(), "exp_avg": shape, "exp_avg_sq": shape}:

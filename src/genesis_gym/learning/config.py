@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
-from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, shown
+from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, safe_repr
 from genesis_gym.learning.presets import (
     PRESETS,
     AnyHyperparameters,
@@ -196,13 +196,13 @@ def make_config(
         if value is not None:
             check_positive_int(name, value)
     if not 0 <= seed < 2**32:
-        raise ArgumentError(f"seed={shown(seed)} is not allowed; it must be an integer from 0 to 2**32 - 1")
+        raise ArgumentError(f"seed={safe_repr(seed)} is not allowed; it must be an integer from 0 to 2**32 - 1")
     timesteps = timesteps or chosen.timesteps
     if evaluate_every is None and not (stop_at_success is None and stop_at_reward is None):
         evaluate_every = max(1, timesteps // 10)
     kind = type(chosen.hyperparameters)
     if not isinstance(hyperparameters or {}, Mapping):
-        raise ArgumentError(f"hyperparameters={shown(hyperparameters)} is not allowed; it must be a mapping")
+        raise ArgumentError(f"hyperparameters={safe_repr(hyperparameters)} is not allowed; it must be a mapping")
     given = chosen.hyperparameters.model_dump() | dict(hyperparameters or {})
     fields = {
         "env": env,
@@ -258,7 +258,7 @@ def parse_config(data: Any, source: str) -> TrainConfig:
         raise ArgumentError(f"{source} is no training config: it holds {type(data).__name__}, not an object")
     if data.get("version") != CONFIG_VERSION:
         raise ArgumentError(
-            f"{source} has version {shown(data.get('version'))}; this release reads version {CONFIG_VERSION}"
+            f"{source} has version {safe_repr(data.get('version'))}; this release reads version {CONFIG_VERSION}"
         )
     check_choice(f"{source}: algorithm", data.get("algorithm"), HYPERPARAMETERS)
     kind = HYPERPARAMETERS[data["algorithm"]]

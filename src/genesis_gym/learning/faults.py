@@ -15,7 +15,7 @@ import torch
 
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
-from genesis_gym.errors import ArgumentError, RunFolderError, shown
+from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.config import TrainConfig, parse_config
 from genesis_gym.learning.files import MAX_CHECKPOINT, read_tensors
 from genesis_gym.learning.runs import write_whole
@@ -189,7 +189,7 @@ def read_fault(path: Path) -> Fault:
         raise RunFolderError(f"{path} cannot be read: {error}") from error
     version = description.get("version") if isinstance(description, dict) else None
     if version != FAULT_VERSION or type(version) is not int:
-        raise RunFolderError(f"{path} is no fault file: its version is {shown(version)}, not {FAULT_VERSION}")
+        raise RunFolderError(f"{path} is no fault file: its version is {safe_repr(version)}, not {FAULT_VERSION}")
     try:
         config = parse_config(description.get("config"), f"{path}: config")
     except ArgumentError as error:

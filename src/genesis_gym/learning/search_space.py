@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, shown
+from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, safe_repr
 from genesis_gym.learning.config import HYPERPARAMETERS, make_config
 from genesis_gym.learning.files import read_yaml
 
@@ -35,9 +35,9 @@ class _Range(_Parameter):
     @model_validator(mode="after")
     def _check_bounds(self) -> _Range:
         if self.low > self.high:
-            raise ValueError(f"low={shown(self.low)} is above high={shown(self.high)}")
+            raise ValueError(f"low={safe_repr(self.low)} is above high={safe_repr(self.high)}")
         if self.log and self.low <= 0:
-            raise ValueError(f"low={shown(self.low)} has no logarithm; with log it must be above 0")
+            raise ValueError(f"low={safe_repr(self.low)} has no logarithm; with log it must be above 0")
         if self.log and "step" in self.model_fields_set:
             raise ValueError("log and step exclude each other")
         return self
@@ -192,7 +192,7 @@ def _parse_parameter(entry: Any, source: str) -> Parameter:
     if isinstance(entry, Parameter):
         return entry
     if not isinstance(entry, Mapping):
-        raise ArgumentError(f"{source}={shown(entry)} is not allowed; write {{type: float, low: 0.1, high: 0.2}}")
+        raise ArgumentError(f"{source}={safe_repr(entry)} is not allowed; write {{type: float, low: 0.1, high: 0.2}}")
     check_choice(f"{source}: type", entry.get("type"), PARAMETERS)
     kind = PARAMETERS[entry["type"]]
     for key in entry:

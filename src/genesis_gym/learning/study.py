@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, field_serializer
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, check_positive_int, is_number, shown
+from genesis_gym.errors import ArgumentError, RunFolderError, check_choice, check_positive_int, is_number, safe_repr
 from genesis_gym.learning.config import TrainConfig, make_config, parse_config
 from genesis_gym.learning.files import MAX_DATABASE, check_file, check_folder, read_json
 from genesis_gym.learning.runs import new_run_folder, write_json
@@ -336,7 +336,7 @@ def _require_same(written: Any, settings: dict[str, Any], source: str) -> None:
     for name, value in settings.items():
         if written[name] != value:
             raise RunFolderError(
-                f"{source} holds a study with {name}={shown(written[name])}, not {shown(value)}; "
+                f"{source} holds a study with {name}={safe_repr(written[name])}, not {safe_repr(value)}; "
                 "repeat its settings or name a new folder by --out"
             )
 

@@ -1,107 +1,28 @@
-"""What a URDF or MJCF file says of a robot, read before any scene is made."""
+"""A robot's file: where it is, and what it declares, read before any scene is made."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
 
-from genesis_gym.errors import ArgumentError, shown
+from genesis_gym.errors import ArgumentError, is_number
+from genesis_gym.robots.description import DRIVEN, JointEntry, Mimic, RobotFile, check_has, quoted
 
-#: Kinds of joints that can be driven.
-DRIVEN = ("revolute", "continuous", "prismatic")
-
-
-@dataclass(frozen=True, kw_only=True)
-class JointEntry:
-    """A joint as a file declares it; angles in rad, lengths in metres.
-
-    Attributes:
-        name: Its name.
-        kind: As URDF calls it; a `ball` of MJCF keeps its name.
-        parent: Link that it is on.
-        child: Link that it moves.
-        low: Lower limit; -inf without one.
-        high: Upper limit.
-        velocity: Greatest speed per second; None if the file does not tell.
-        force: Greatest force or torque, N or N·m; None if the file does not tell.
-    """
-
-    name: str
-    kind: str
-    parent: str
-    child: str
-    low: float = -math.inf
-    high: float = math.inf
-    velocity: float | None = None
-    force: float | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class RobotFile:
-    """What a file declares.
-
-    Attributes:
-        path: The file.
-        links: Names of the links.
-        joints: Every joint, a parent's before a child's in MJCF, as written in URDF.
-        home: Joint → its position in MJCF's keyframe `home`; empty without one.
-        servos: Joints with a position servo of their own, whose gains Genesis takes over.
-    """
-
-    path: Path
-    links: tuple[str, ...]
-    joints: tuple[JointEntry, ...]
-    home: dict[str, float] = field(default_factory=dict)
-    servos: frozenset[str] = frozenset()
-
-    def joints_to(self, link: str) -> list[JointEntry]:
-        """The joints that move a link, from the base on; fixed ones are left out.
-
-        Raises:
-            ArgumentError: There is no such link.
-        """
-        check_has(self.path.name, "link", [link], self.links)
-        chain: list[JointEntry] = []
-        while above := [joint for joint in self.joints if joint.child == link]:
-            if above[0] in chain:
-                raise ArgumentError(f"{self.path.name} is no tree: link {shown(link)} is above itself")
-            chain.extend(reversed(above))
-            link = above[0].parent
-        return [joint for joint in reversed(chain) if joint.kind != "fixed"]
-
-    def joints_named(self, names: Sequence[str]) -> list[JointEntry]:
-        """Joints by their names.
-
-        Raises:
-            ArgumentError: A name is unknown.
-        """
-        by_name = {joint.name: joint for joint in self.joints if joint.kind != "fixed"}
-        check_has(self.path.name, "joint", names, by_name)
-        return [by_name[name] for name in names]
-
-
-def check_has(where: str, what: str, wanted: Iterable[str], present: Iterable[str]) -> None:
-    """Refuse names that are not there.
-
-    Args:
-        where: The file or robot, for the error.
-        what: `"link"` or `"joint"`.
-        wanted: The names given.
-        present: The names that there are.
-
-    Raises:
-        ArgumentError: A name is missing; the error tells those that there are.
-    """
-    names = list(present)
-    for name in wanted:
-        if name not in names:
-            more = f" and {len(names) - 20} more" if len(names) > 20 else ""
-            has = ", ".join(str(n)[:100] for n in names[:20])
-            raise ArgumentError(f"no {what} {shown(name)} in {where}; it has {has or 'none'}{more}")
+__all__ = [
+    "DRIVEN",
+    "JointEntry",
+    "Mimic",
+    "RobotFile",
+    "check_gripper",
+    "check_has",
+    "find_file",
+    "genesis_reads",
+    "read_robot_file",
+]
 
 
 def find_file(asset: str | Path) -> Path:
@@ -118,7 +39,7 @@ def find_file(asset: str | Path) -> Path:
     """
     path = Path(asset)
     if path.suffix not in (".urdf", ".xml"):
-        raise ArgumentError(f"robot file {shown(str(asset))} is not allowed; it must end in .urdf or .xml (MJCF)")
+        raise ArgumentError(f"robot file {quoted(str(asset))} is not allowed; it must end in .urdf or .xml (MJCF)")
     if path.is_file():
         return path.absolute()
     package = find_spec("genesis")
@@ -126,7 +47,7 @@ def find_file(asset: str | Path) -> Path:
         shipped = Path(package.origin).parent / "assets" / path
         if shipped.is_file():
             return shipped
-    raise ArgumentError(f"robot file {shown(str(asset))} does not exist, nor does Genesis ship it")
+    raise ArgumentError(f"robot file {quoted(str(asset))} does not exist, nor does Genesis ship it")
 
 
 def read_robot_file(path: Path) -> RobotFile:
@@ -139,76 +60,90 @@ def read_robot_file(path: Path) -> RobotFile:
         Its links and joints.
 
     Raises:
-        ArgumentError: It cannot be read, or is no robot.
+        ArgumentError: It cannot be read, is no robot, or has something that Genesis cannot load.
+    """
+    from genesis_gym.robots import mjcf, urdf
+
+    try:
+        return urdf.read(path) if path.suffix == ".urdf" else mjcf.read(path)
+    except KeyError as error:
+        raise ArgumentError(f"{path.name} cannot be read as a robot: attribute {error} is missing") from error
+    except (OSError, ElementTree.ParseError, ValueError) as error:
+        if isinstance(error, ArgumentError):
+            raise
+        raise ArgumentError(f"{path.name} cannot be read as a robot: {_one_line(error)}") from error
+
+
+@contextmanager
+def genesis_reads(path: Path) -> Iterator[None]:
+    """Turn any error of Genesis about a robot's file into an `ArgumentError` of one line.
+
+    `read_robot_file` finds most faults before, but does not look into meshes, for instance.
+
+    Args:
+        path: The file. The block should hold no more than `scene.add_entity`.
+
+    Raises:
+        ArgumentError: Genesis cannot load the file.
     """
     try:
-        return _read_urdf(path) if path.suffix == ".urdf" else _read_mjcf(path)
-    except (OSError, ElementTree.ParseError, KeyError, ValueError) as error:
-        raise ArgumentError(f"{path.name} cannot be read as a robot: {error}") from error
+        yield
+    except ArgumentError:
+        raise
+    except Exception as error:  # the parsers and mesh loaders below it raise all kinds
+        raise ArgumentError(f"Genesis cannot load {path.name}: {_one_line(error)}") from error
 
 
-def _read_urdf(path: Path) -> RobotFile:
-    root = ElementTree.parse(path).getroot()
-    if root.tag != "robot":
-        raise ValueError(f"its root is <{root.tag}>, not <robot>")
-    joints = []
-    for joint in root.findall("joint"):
-        ends = {end: joint.find(end) for end in ("parent", "child")}
-        parent, child = ("" if end is None else end.attrib["link"] for end in ends.values())
-        limit = joint.find("limit")
-        bounds = {} if limit is None else {name: float(value) for name, value in limit.attrib.items()}
-        kind = joint.attrib["type"]
-        limited = kind in ("revolute", "prismatic")
-        joints.append(
-            JointEntry(
-                name=joint.attrib["name"],
-                kind=kind,
-                parent=parent,
-                child=child,
-                low=bounds.get("lower", 0.0) if limited else -math.inf,
-                high=bounds.get("upper", 0.0) if limited else math.inf,
-                velocity=bounds.get("velocity"),
-                force=bounds.get("effort"),
-            )
+def check_gripper(file: RobotFile, names: Sequence[str], opened: float) -> list[JointEntry]:
+    """Refuse finger joints that cannot work as a gripper, which is closed at 0.
+
+    Args:
+        file: The robot's file.
+        names: Joints of the two fingers; none without a gripper.
+        opened: Position of each while open, m or rad.
+
+    Returns:
+        Their entries.
+
+    Raises:
+        ArgumentError: There are not two, one cannot be driven or not be opened that far, or no opening is given.
+    """
+    where = f"gripper_joints of {file.path.name}"
+    if not names:
+        return []
+    fingers = file.joints_named(names)
+    if len(fingers) != 2 or fingers[0] is fingers[1]:
+        raise ArgumentError(f"{where} are {', '.join(map(quoted, names))}; a gripper has two, one for each finger")
+    if not is_number(opened) or opened == 0:
+        limits = ", ".join(f"{quoted(joint.name)} {joint.low:g} to {joint.high:g}" for joint in fingers)
+        raise ArgumentError(
+            f"gripper_open={opened!r:.100} is not allowed; it must be the position of the open fingers, and they "
+            f"are closed at 0; limits in {file.path.name}: {limits}"
         )
-    return RobotFile(
-        path=path, links=tuple(link.attrib["name"] for link in root.findall("link")), joints=tuple(joints)
-    )
+    for joint, other in (fingers, fingers[::-1]):
+        mimic = joint.mimic if joint.mimic is not None and joint.mimic.joint == other.name else None
+        if joint.drive == "tendon":
+            raise ArgumentError(
+                f"joint {quoted(joint.name)} of {file.path.name} is driven by a tendon, which Genesis does not "
+                "simulate; give each finger joint an actuator of its own"
+            )
+        if mimic is not None and any(abs(mimic.position(at) - at) > 1e-6 for at in (0.0, opened)):
+            raise ArgumentError(
+                f"joint {quoted(joint.name)} of {file.path.name} follows {quoted(other.name)} to another "
+                "position; both fingers must open equally far"
+            )
+        if mimic is None:
+            file.check_driven([joint])
+        for position in (0.0, opened):
+            if not joint.low - 1e-3 <= position <= joint.high + 1e-3:
+                raise ArgumentError(
+                    f"finger joint {quoted(joint.name)} cannot be at {position:g}; its limits in {file.path.name} "
+                    f"are {joint.low:g} to {joint.high:g}, and fingers go from 0, closed, to gripper_open"
+                )
+    return fingers
 
 
-def _read_mjcf(path: Path) -> RobotFile:
-    import mujoco
-
-    model = mujoco.MjModel.from_xml_path(str(path))
-    bodies = [model.body(i).name for i in range(model.nbody)]
-    kinds = {
-        mujoco.mjtJoint.mjJNT_FREE: "floating",
-        mujoco.mjtJoint.mjJNT_BALL: "ball",
-        mujoco.mjtJoint.mjJNT_SLIDE: "prismatic",
-        mujoco.mjtJoint.mjJNT_HINGE: "revolute",
-    }
-    joints, places = [], {}
-    for body in range(1, model.nbody):
-        first, count = int(model.body_jntadr[body]), int(model.body_jntnum[body])
-        ends = {"parent": bodies[model.body_parentid[body]], "child": bodies[body]}
-        for i in range(first, first + count):
-            low, high = model.jnt_range[i] if model.jnt_limited[i] else (-math.inf, math.inf)
-            kind = kinds[mujoco.mjtJoint(model.jnt_type[i])]
-            name = model.joint(i).name
-            joints.append(JointEntry(name=name, kind=kind, low=float(low), high=float(high), **ends))
-            places[name] = int(model.jnt_qposadr[i])
-        if not count:
-            joints.append(JointEntry(name="", kind="fixed", **ends))
-    keys = [model.key(i) for i in range(model.nkey) if model.key(i).name == "home"]
-    servos = (
-        model.joint(int(model.actuator_trnid[i, 0])).name
-        for i in range(model.nu)
-        if model.actuator_trntype[i] == mujoco.mjtTrn.mjTRN_JOINT and model.actuator_biasprm[i, 1] < 0
-    )
-    return RobotFile(
-        path=path,
-        links=tuple(bodies),
-        joints=tuple(joints),
-        home={name: float(keys[0].qpos[place]) for name, place in places.items()} if keys else {},
-        servos=frozenset(servos),
-    )
+def _one_line(error: Exception) -> str:
+    """An error of another library without line breaks and colours."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return " ".join(text.split())[:300] or type(error).__name__

@@ -1,4 +1,4 @@
-"""The live robot in a scene."""
+"""The live robot in a world."""
 
 from __future__ import annotations
 
@@ -8,258 +8,372 @@ from typing import Any
 import torch
 
 from genesis_gym import rotations
-from genesis_gym.robots.spec import DAMPING_RATIO, RobotSpec
-from genesis_gym.runtime import Simulation, genesis_api
+from genesis_gym.errors import ArgumentError, safe_repr
+from genesis_gym.robots.attachments import Base, Gripper, LinkGroup, Tool
+from genesis_gym.robots.files import find_file, read_robot_file
+from genesis_gym.robots.spec import DAMPING_RATIO, PD, VELOCITY_LIMIT, Floating, Propellers, RobotSpec, matching
+from genesis_gym.runtime import genesis_api
+from genesis_gym.runtime.random import EnvRandom
+from genesis_gym.world.component import Property
+from genesis_gym.world.world import Part, World
 
 #: A joint that can turn without end is kept within one turn to either side, rad.
 ONE_TURN = 2.0 * math.pi
-#: Half of the box of a robot without one, told as what its joints move the tool by, rad, and its lowest place, m.
-WORKSPACE_TURN = 0.3
-WORKSPACE_FLOOR = 0.05
+
+Point = tuple[float, float, float]
 
 
-class Robot:
-    """A robot in a built scene. Every tensor is batched: its first dimension is the row.
+class Robot(Part):
+    """A robot in a world. Every tensor is batched: its first dimension is the environment.
 
-    The state is read once after each step and each reset, by `update`.
+    Joints are those of the actuators, in their order; fingers belong to the gripper. Bounds and poses are there from
+    the start, what is read of the simulator once the world is built, at most once while nothing moves.
 
     Attributes:
-        joint_position: Arm joints, rad `(rows, joints)`.
-        joint_velocity: Arm joints, rad/s `(rows, joints)`.
-        tool_quaternion: Orientation of the end-effector's link, w, x, y, z in the world frame `(rows, 4)`.
-        tool_position: Tool centre (between the fingertips of a gripper), world frame, metres `(rows, 3)`.
         spec: Its declaration.
         entity: The Genesis entity.
+        joints: Names of the driven joints.
+        dofs: These joints among the entity's degrees of freedom.
         joint_low: Lower joint limits, rad `(joints,)`.
         joint_high: Upper joint limits, rad `(joints,)`.
         velocity_limits: Speed limits, rad/s `(joints,)`.
-        home: Arm position at reset, rad `(joints,)`.
-        workspace: Lower and upper corner of a box that the tool centre reaches, world frame, metres `(3,)` each.
-        dofs: The arm joints among the entity's degrees of freedom.
+        default: Joint positions in the pose that it was added in, rad `(joints,)`.
+        base: Pose and velocity of the base.
+        links: Name of a group of links → the group, as the declaration names them.
     """
 
-    def __init__(self, spec: RobotSpec, entity: Any, simulation: Simulation) -> None:
+    def __init__(
+        self,
+        spec: RobotSpec,
+        world: World,
+        name: str,
+        *,
+        position: Point | None = None,
+        pose: str | None = None,
+    ) -> None:
+        """Add a robot to a scene that is not built yet.
+
+        Args:
+            spec: Its declaration.
+            world: The world.
+            name: What it is called.
+            position: Of a fixed base, or of the ground below a floating one, world frame, metres; None for what
+                the declaration says.
+            pose: One of the declaration's poses; None for the default one.
+
+        Raises:
+            ArgumentError: The file lacks what is declared, or there is no such pose.
+        """
+        self.attach(world, name)
         self.spec = spec
-        self.entity = entity
-        self._simulation = simulation
-        device = simulation.device
-        self.dofs = self._dofs(spec.joints)
-        self._gripper_dofs = self._dofs(spec.gripper_joints)
-        low, high = genesis_api.joint_limits(entity, self.dofs)
+        self._origin = position or getattr(spec.base, "position", (0.0, 0.0, 0.0))
+        self.entity: Any = _add_entity(spec, world, self._origin)
+        there = genesis_api.single_joints(self.entity)
+        what = f"joint of robot {safe_repr(spec.name)}"
+        drives = [(drive, matching(drive.joints, there, what)) for drive in spec.actuators if isinstance(drive, PD)]
+        self.joints = tuple(joint for _, joints in drives for joint in joints)
+        self._drives = drives
+        self.dofs = self._dofs(self.joints)
+        positions = {**genesis_api.initial_positions(self.entity), **spec.pose(pose, there)}
+        self._default_dofs = world.zeros(self.entity.n_dofs)[0]
+        for joint, place in positions.items():
+            self._default_dofs[genesis_api.dofs_of(self.entity, [joint])[0]] = place
+        self.default = self._default_dofs[self.dofs]
+        self.velocity_limits = world.tensor([speed for drive in drives for speed in _speeds(*drive)])
+        self.base = Base(self)
+        self.links = {
+            group: LinkGroup(
+                self, group, matching(pattern, [link.name for link in self.entity.links], f"link of {what[9:]}")
+            )
+            for group, pattern in spec.links.items()
+        }
+        self._tool = None if spec.tool is None else Tool(self, spec.tool)
+        self._gripper = None if spec.gripper is None else Gripper(self, spec.gripper)
+
+    @property
+    def tool(self) -> Tool:
+        """The tool.
+
+        Raises:
+            ArgumentError: It has none.
+        """
+        if self._tool is None:
+            raise ArgumentError(f"robot {safe_repr(self.spec.name)} has no tool; declare one by tool=ToolSpec(…)")
+        return self._tool
+
+    @property
+    def gripper(self) -> Gripper:
+        """The gripper.
+
+        Raises:
+            ArgumentError: It has none.
+        """
+        if self._gripper is None:
+            raise ArgumentError(
+                f"robot {safe_repr(self.spec.name)} has no gripper; declare one by gripper=GripperSpec(…)"
+            )
+        return self._gripper
+
+    @property
+    def propellers(self) -> Propellers:
+        """The declaration of its propellers.
+
+        Raises:
+            ArgumentError: It has none.
+        """
+        for actuator in self.spec.actuators:
+            if isinstance(actuator, Propellers):
+                return actuator
+        raise ArgumentError(f"robot {safe_repr(self.spec.name)} has no propellers among its actuators")
+
+    @property
+    def joint_position(self) -> torch.Tensor:
+        """Positions of the joints, rad `(num_envs, joints)`."""
+        return self._read("joint_position", lambda: self.entity.get_dofs_position(self.dofs))
+
+    @property
+    def joint_velocity(self) -> torch.Tensor:
+        """Velocities of the joints, rad/s `(num_envs, joints)`."""
+        return self._read("joint_velocity", lambda: self.entity.get_dofs_velocity(self.dofs))
+
+    @property
+    def joint_effort(self) -> torch.Tensor:
+        """What the joints' drives exert, N·m `(num_envs, joints)`."""
+        return self._read("joint_effort", lambda: self.entity.get_dofs_control_force(self.dofs))
+
+    @property
+    def effort_limits(self) -> torch.Tensor:
+        """The most that the joints' drives can exert, N·m `(joints,)`."""
+        return genesis_api.force_limits(self.entity, self.dofs)
+
+    def start(self) -> None:
+        """Set limits and gains, and go to the default pose."""
+        low, high = genesis_api.joint_limits(self.entity, self.dofs)
         self.joint_low, self.joint_high = low.clamp(min=-ONE_TURN), high.clamp(max=ONE_TURN)
-        self.velocity_limits = torch.tensor(spec.velocity_limits, device=device)
-        self.home = torch.tensor(spec.home, device=device)
-        self._tool_offset = torch.tensor(spec.tool_offset, device=device)
-        self._end_effector = entity.get_link(spec.end_effector)
-        self._finger_links = genesis_api.links_moved_by(entity, spec.gripper_joints)
-        self._moving_links = genesis_api.moving_links(entity)
-        self._home_dofs = torch.zeros(entity.n_dofs, device=device)
-        self._home_dofs[self.dofs] = self.home
-        self._home_dofs[self._gripper_dofs] = spec.gripper_open
-        self._gripper_target = self._home_dofs[self._gripper_dofs]
-        self.go_home()
-        if spec.bandwidth is not None:
-            self._tune_gains(spec.bandwidth)
-        self.workspace = self._find_workspace()
+        self._moving_links = genesis_api.moving_links(self.entity)
+        self._go_to_default()
+        for drive, joints in self._drives:
+            self._tune(drive, self._dofs(tuple(joints)))
+        if self._tool is not None:
+            self._tool.find_workspace()
+        self._masses, self._inertias = genesis_api.link_inertia(self.entity, self._moving_links)
+        self._mass_scale, self._payload = self._world.ones(1), self._world.zeros()
+        self._wind: torch.Tensor | None = None
 
-    def go_home(self) -> None:
-        """Place every row at home, at rest."""
-        self.entity.set_dofs_position(self._home_dofs)
-        self.update()
-
-    def hold_gripper(self, opening: float) -> None:
-        """Command the fingers of every row to an opening and to stay there.
+    def place(
+        self,
+        envs: torch.Tensor,
+        position: torch.Tensor,
+        *,
+        yaw: torch.Tensor | None = None,
+        orientation: torch.Tensor | None = None,
+    ) -> None:
+        """Put a floating base somewhere, at rest, in some environments.
 
         Args:
-            opening: 0 for closed, 1 for open.
+            envs: bool mask `(num_envs,)`.
+            position: Of the ground below it, world frame, metres `(num_envs, 3)`.
+            yaw: Heading, rad `(num_envs,)`.
+            orientation: w, x, y, z in the world frame `(num_envs, 4)`, instead of `yaw`; None for upright.
         """
-        if self.spec.gripper_joints:
-            self.entity.control_dofs_position(opening * self._gripper_target, self._gripper_dofs)
+        if not isinstance(self.spec.base, Floating):
+            raise ArgumentError(f"robot {safe_repr(self.spec.name)} has a fixed base, which cannot be placed")
+        height = self._world.tensor([0.0, 0.0, self.spec.base.height])
+        if yaw is not None:
+            orientation = rotations.from_vector(torch.nn.functional.pad(yaw[:, None], (2, 0)))
+        scene_envs = self._world.padded(envs)
+        self.entity.set_pos(self._world.padded(position + height), envs_idx=scene_envs, relative=False)
+        if orientation is not None:
+            self.entity.set_quat(self._world.padded(orientation), envs_idx=scene_envs, relative=False)
+        self._world.version += 1
 
-    @property
-    def opening(self) -> torch.Tensor:
-        """How far each finger is from closed, on average, metres `(rows, 1)`."""
-        fingers: torch.Tensor = self.entity.get_dofs_position(self._gripper_dofs)
-        return fingers.mean(-1, keepdim=True)
-
-    @property
-    def grip_force(self) -> torch.Tensor:
-        """Force with which the two fingers press on what is between them, N `(rows,)`.
-
-        It is the geometric mean of their contact forces, as far as these oppose each other: zero if a finger
-        touches nothing, or if both are pushed the same way, as by the ground.
-        """
-        left, right = genesis_api.contact_forces(self.entity)[:, self._finger_links].unbind(1)
-        return (-(left * right).sum(-1)).clamp(min=0.0).sqrt()
-
-    def command_gripper(self, position: torch.Tensor) -> None:
-        """Set the target of the fingers' PD controllers.
+    def set_joints(self, envs: torch.Tensor, position: torch.Tensor) -> None:
+        """Put the joints somewhere, at rest, in some environments.
 
         Args:
-            position: Of each finger, metres from closed, `(rows, 1)`.
+            envs: bool mask `(num_envs,)`.
+            position: rad `(num_envs, joints)` or `(joints,)`.
         """
-        self.entity.control_dofs_position(position.expand(-1, len(self._finger_links)), self._gripper_dofs)
+        padded = self._world.padded(position.expand(self._world.num_envs, -1))
+        dofs = range(self.entity.n_dofs)[self.dofs] if isinstance(self.dofs, slice) else self.dofs
+        genesis_api.set_positions(self.entity, padded, dofs, self._world.padded(envs))
+        self._world.version += 1
+
+    def command(self, position: torch.Tensor, velocity: torch.Tensor | None = None) -> None:
+        """Set the targets of the joints' PD controllers.
+
+        Args:
+            position: Target position, rad `(num_envs, joints)`.
+            velocity: Target velocity, rad/s `(num_envs, joints)`; None for rest.
+        """
+        if velocity is None:
+            self.entity.control_dofs_position(self._world.padded(position), self.dofs)
+            return
+        padded = self._world.padded
+        genesis_api.command_joints(self.entity, padded(position), padded(velocity), self.dofs)
+
+    def command_velocity(self, velocity: torch.Tensor) -> None:
+        """Set the targets of the joints' velocity servos, which hold no position.
+
+        Args:
+            velocity: Target velocity, rad/s `(num_envs, joints)`.
+        """
+        self.entity.control_dofs_velocity(self._world.padded(velocity), self.dofs)
+
+    def command_effort(self, effort: torch.Tensor) -> None:
+        """Set the torques of the joints' drives until the next command.
+
+        Args:
+            effort: N·m `(num_envs, joints)`.
+        """
+        self.entity.control_dofs_force(self._world.padded(effort), self.dofs)
+
+    def command_propellers(self, rpm: torch.Tensor) -> None:
+        """Set the speeds of a drone's propellers for the next physics step.
+
+        Args:
+            rpm: `(num_envs, propellers)`.
+        """
+        self.entity.set_propellers_rpm(self._world.padded(rpm))
+
+    def set_gains(self, kp: torch.Tensor, kd: torch.Tensor) -> None:
+        """Set the gains of the joints' PD controllers.
+
+        Args:
+            kp: N·m/rad `(joints,)`.
+            kd: N·m·s/rad `(joints,)`.
+        """
+        genesis_api.set_dofs(self.entity, "kp", kp, self.dofs)
+        genesis_api.set_dofs(self.entity, "kv", kd, self.dofs)
 
     def set_friction(self, coefficient: float) -> None:
-        """Set the friction coefficient of every link, in every row; two things in contact have the higher one.
+        """Set the friction coefficient of every link; two things in contact have the higher one.
 
         Args:
             coefficient: Coulomb's, 0.01 to 5. Genesis builds scenes with 1.
         """
         self.entity.set_friction(coefficient)
 
-    def set_gripper_gains(self, stiffness: float, damping: float) -> None:
-        """Set the gains of the fingers' PD controllers in every row.
+    def add_velocity(self, envs: torch.Tensor, velocity: torch.Tensor) -> None:
+        """Kick a floating base in some environments.
 
         Args:
-            stiffness: N/m.
-            damping: N·s/m.
+            envs: bool mask `(num_envs,)`.
+            velocity: What is added to its linear velocity, world frame, m/s `(num_envs, 3)`.
         """
-        each = torch.ones(len(self.spec.gripper_joints))
-        genesis_api.set_gains(self.entity, stiffness * each, damping * each, self._gripper_dofs)
-
-    @property
-    def force_limits(self) -> torch.Tensor:
-        """The most that the arm joints' drives can do, N·m `(joints,)`."""
-        return genesis_api.force_limits(self.entity, self.dofs)
-
-    def set_gains(self, stiffness: torch.Tensor, damping: torch.Tensor) -> None:
-        """Set the gains of the arm joints' PD controllers in every row.
-
-        Args:
-            stiffness: N·m/rad `(joints,)`.
-            damping: N·m·s/rad `(joints,)`.
-        """
-        genesis_api.set_gains(self.entity, stiffness, damping, self.dofs)
-
-    def command(self, position: torch.Tensor, velocity: torch.Tensor) -> None:
-        """Set the targets of the joints' PD controllers.
-
-        Args:
-            position: Target position, rad `(rows, joints)`.
-            velocity: Target velocity, rad/s `(rows, joints)`.
-        """
-        genesis_api.command_joints(self.entity, position, velocity, self.dofs)
-
-    def command_velocity(self, velocity: torch.Tensor) -> None:
-        """Set the targets of the joints' velocity servos, which hold no position.
-
-        Args:
-            velocity: Target velocity, rad/s `(rows, joints)`.
-        """
-        self.entity.control_dofs_velocity(velocity, self.dofs)
-
-    def update(self) -> None:
-        """Read the state of every row from the simulator."""
-        self.joint_position: torch.Tensor = self.entity.get_dofs_position(self.dofs)
-        self.joint_velocity: torch.Tensor = self.entity.get_dofs_velocity(self.dofs)
-        self.tool_quaternion: torch.Tensor = self._end_effector.get_quat()
-        self.tool_position = self._tool(self._end_effector.get_pos(), self.tool_quaternion)
-
-    def joint_property(self, name: str) -> torch.Tensor:
-        """A property of the arm joints, as the first row has it.
-
-        Args:
-            name: `"kp"` (N·m/rad), `"kv"` or `"damping"` (N·m·s/rad).
-
-        Returns:
-            `(joints,)`.
-        """
-        return genesis_api.joint_property(self.entity, name, self.dofs)
-
-    def set_joint_property(self, name: str, values: torch.Tensor) -> None:
-        """Set a property of the arm joints, in a scene made with `varied_physics`.
-
-        Args:
-            name: As `joint_property` knows it.
-            values: `(rows, joints)`.
-        """
-        genesis_api.set_joint_property(self.entity, name, values, self.dofs)
-
-    def link_inertia(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Masses and inertias of the moving links, as the first row has them.
-
-        Returns:
-            Masses, kg `(links,)`, and inertia tensors about the centres of mass, kg·m² `(links, 3, 3)`.
-        """
-        return genesis_api.link_inertia(self.entity, self._moving_links)
-
-    def set_link_inertia(
-        self,
-        masses: torch.Tensor,
-        inertias: torch.Tensor,
-        rows: torch.Tensor,
-        payload: torch.Tensor | None = None,
-    ) -> None:
-        """Set the moving links' masses and inertias in some rows, in a scene made with `varied_physics`.
-
-        Args:
-            masses: kg `(rows, links)`.
-            inertias: kg·m² `(rows, links, 3, 3)`.
-            rows: bool mask `(rows,)`: those that begin an episode, since it may change a row's last bits.
-            payload: Point mass at the centre of mass of the end-effector's link, where it adds no inertia of
-                rotation, kg `(rows,)`.
-        """
-        if payload is not None:
-            masses = masses.expand(-1, len(self._moving_links)).clone()
-            masses[:, self._moving_links.index(self._end_effector.idx_local)] += payload
-        genesis_api.set_link_inertia(self.entity, masses, inertias, self._moving_links, rows)
-
-    def push_end_effector(self, force: torch.Tensor) -> None:
-        """Push the end-effector's link at its centre of mass during the next physics step.
-
-        Args:
-            force: World frame, N `(rows, 3)`.
-        """
-        genesis_api.push_link(self.entity, self._end_effector.idx_local, force)
-
-    def jacobian(self) -> torch.Tensor:
-        """How the arm's joints move the tool centre at present.
-
-        Returns:
-            m/rad and rad/rad, world frame, `(rows, 6, joints)`: three rows along, three about the axes.
-        """
-        return genesis_api.jacobian(self.entity, self._end_effector, self._tool_offset)[..., self.dofs]
+        if self._world.nothing_in(envs):
+            return
+        velocities = self.entity.get_dofs_velocity()
+        velocities[:, :3] += self._world.padded(torch.where(envs[:, None], velocity, 0.0))
+        self.entity.set_dofs_velocity(velocities)
+        self._world.version += 1
 
     def forward_kinematics(self, joint_position: torch.Tensor) -> torch.Tensor:
         """Tool centre at given joint positions, by the simulator's own kinematics; no state changes.
 
         Args:
-            joint_position: Arm joints, or all joints of the entity, rad `(rows, joints)`.
+            joint_position: The driven joints, or all degrees of freedom of the entity, rad `(n, joints)`.
 
         Returns:
-            World-frame position, metres `(rows, 3)`.
+            World-frame position, metres `(n, 3)`.
         """
         full = joint_position
-        if joint_position.shape[-1] != self._home_dofs.numel():
-            full = self._home_dofs.expand(joint_position.shape[0], -1).clone()
+        if joint_position.shape[-1] != self._default_dofs.numel():
+            full = self._default_dofs.expand(joint_position.shape[0], -1).clone()
             full[:, self.dofs] = joint_position
-        position, quaternion = self._simulation.link_poses(self.entity, full)
-        index = self._end_effector.idx_local
-        return self._tool(position[:, index], quaternion[:, index])
+        return self.tool.centre(*self._world.link_poses(self.entity, full))
 
-    def _tune_gains(self, bandwidth: float) -> None:
-        """Set the gains that a natural frequency, rad/s, asks of every joint."""
-        self._simulation.step()  # Genesis knows the inertia of the last step's posture
-        inertia = genesis_api.joint_inertia(self.entity)[self.dofs]
-        kp, kv = inertia * bandwidth**2, inertia * (2.0 * DAMPING_RATIO * bandwidth)
-        self.set_joint_property("kp", kp)
-        self.set_joint_property("kv", kv)
-        self.go_home()
+    def properties(self) -> dict[str, Property]:
+        """Gains, masses and forces that may be randomised."""
+        properties = {
+            "mass_scale": Property(write=self._scale_mass, size=len(self._moving_links)),
+            "payload": Property(write=self._add_payload, nominal=0.0),
+        }
+        if self.joints:
+            scales = {"kp_scale": "kp", "kv_scale": "kv", "damping_scale": "damping", "armature_scale": "armature"}
+            properties |= {name: self._joint_scale(joint_property) for name, joint_property in scales.items()}
+            properties["joint_offset"] = Property(
+                write=lambda offset, envs, rng: self.set_joints(
+                    envs, torch.minimum(torch.maximum(self.default + offset, self.joint_low), self.joint_high)
+                ),
+                nominal=0.0,
+                size=len(self.joints),
+            )
+        if self._tool is not None or isinstance(self.spec.base, Floating):
+            properties["wind"] = Property(write=self._set_wind, nominal=0.0)
+        return properties
 
-    def _find_workspace(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The declared box, or one as far around the tool as `WORKSPACE_TURN` takes it, at first order."""
-        if self.spec.workspace is not None:
-            low, high = (torch.tensor(corner, device=self.home.device) for corner in self.spec.workspace)
-            return low, high
-        half = WORKSPACE_TURN * torch.linalg.vector_norm(self.jacobian()[0, :3], dim=-1)
-        low, high = self.tool_position[0] - half, self.tool_position[0] + half
-        low[2] = low[2].clamp(min=WORKSPACE_FLOOR)
-        return low, high
+    def _joint_scale(self, name: str) -> Property:
+        nominal = genesis_api.joint_property(self.entity, name, self.dofs)
 
-    def _tool(self, position: torch.Tensor, quaternion: torch.Tensor) -> torch.Tensor:
-        """Move from the link's origin to the tool centre."""
-        return position + rotations.rotate(quaternion, self._tool_offset)
+        def write(scale: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+            values = self._world.padded(scale * nominal)
+            genesis_api.set_joint_property(self.entity, name, values, self.dofs)
+
+        return Property(write=write, size=len(self.joints))
+
+    def _scale_mass(self, scale: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+        self._mass_scale = scale
+        self._set_masses(envs)
+
+    def _add_payload(self, payload: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+        self._payload = payload
+        self._set_masses(envs)
+
+    def _set_masses(self, envs: torch.Tensor) -> None:
+        """Masses of the moving links, with a point mass at the centre of mass of the tool's link or the base."""
+        carrier = self.entity.links[0] if self._tool is None else self._tool.link
+        masses = (self._mass_scale * self._masses).expand(-1, len(self._moving_links)).clone()
+        masses[:, self._moving_links.index(carrier.idx_local)] += self._payload
+        inertias = self._mass_scale[:, :, None, None] * self._inertias
+        padded = self._world.padded
+        genesis_api.set_link_inertia(
+            self.entity, padded(masses), padded(inertias), self._moving_links, padded(envs)
+        )
+
+    def _set_wind(self, strength: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+        """A constant horizontal force on the tool's link or the base, its heading uniform."""
+        if self._wind is None:
+            self._wind = self._world.zeros(3)
+            self._world.call_before_step(self._blow)
+        heading = rng.uniform(f"{self.name} wind heading", 0.0, 2.0 * math.pi)
+        force = torch.stack([torch.cos(heading), torch.sin(heading), torch.zeros_like(heading)], dim=-1)
+        self._wind = torch.where(envs[:, None], strength[:, None] * force, self._wind)
+
+    def _blow(self) -> None:
+        assert self._wind is not None
+        link = 0 if self._tool is None else self._tool.link.idx_local
+        genesis_api.push_link(self.entity, link, self._world.padded(self._wind))
+
+    def _tune(self, drive: PD, dofs: slice | list[int]) -> None:
+        """Give joints the gains and limits that are declared."""
+        if drive.armature is not None:
+            genesis_api.set_dofs(self.entity, "armature", self._world.tensor(drive.armature), dofs)
+        if drive.effort is not None:
+            genesis_api.set_effort_limit(self.entity, self._world.tensor(drive.effort), dofs)
+        kp, kd = drive.kp, drive.kd
+        if kp is not None:
+            genesis_api.set_dofs(self.entity, "kp", self._world.tensor(kp), dofs)
+        if kd is not None:
+            genesis_api.set_dofs(self.entity, "kv", self._world.tensor(kd), dofs)
+        if drive.bandwidth is not None:
+            self._world.step()  # Genesis knows the inertia of the last step's posture
+            inertia = genesis_api.joint_inertia(self.entity)[dofs]
+            genesis_api.set_dofs(self.entity, "kp", inertia * drive.bandwidth**2, dofs)
+            genesis_api.set_dofs(self.entity, "kv", inertia * (2.0 * DAMPING_RATIO * drive.bandwidth), dofs)
+            self._go_to_default()
+
+    def _go_to_default(self) -> None:
+        """Place every environment in the default pose, at rest."""
+        if isinstance(self.spec.base, Floating):
+            x, y, z = self._origin
+            position = self._world.tensor([x, y, z + self.spec.base.height])
+            genesis_api.set_floating_base(self.entity, position)
+            if self.joints:
+                self.entity.set_dofs_position(self.default, self.dofs)
+        else:
+            self.entity.set_dofs_position(self._default_dofs)
+        self._world.version += 1
 
     def _dofs(self, joints: tuple[str, ...]) -> slice | list[int]:
         """Indices of joints; Genesis reads a slice three times as fast as a list."""
@@ -267,3 +381,38 @@ class Robot:
         first = indices[0] if indices else 0
         contiguous = indices == list(range(first, first + len(indices)))
         return slice(first, first + len(indices)) if contiguous else indices
+
+
+def _speeds(drive: PD, joints: list[str]) -> tuple[float, ...]:
+    """Speed limit of each joint of a drive."""
+    if isinstance(drive.velocity, tuple):
+        if len(drive.velocity) != len(joints):
+            raise ArgumentError(
+                f"velocity={safe_repr(drive.velocity)} is not allowed; it must have {len(joints)} numbers, one for "
+                f"each of {', '.join(joints)}"
+            )
+        return drive.velocity
+    return (VELOCITY_LIMIT if drive.velocity is None else drive.velocity,) * len(joints)
+
+
+def _add_entity(spec: RobotSpec, world: World, origin: Point) -> Any:
+    """Add a robot's entity to a scene.
+
+    Raises:
+        ArgumentError: The file does not exist, or its base is fixed where the declaration has a floating one.
+    """
+    import genesis as gs
+
+    file = find_file(spec.asset)
+    where = {} if origin == (0.0, 0.0, 0.0) else {"pos": origin}
+    if any(isinstance(actuator, Propellers) for actuator in spec.actuators):
+        return world.add_entity(gs.morphs.Drone(file=str(file), **where))
+    if file.suffix != ".urdf":
+        return world.add_entity(gs.morphs.MJCF(file=str(file), **where))
+    # Links that are fixed to another are merged with it, which would lose the tool's and the feet.
+    kept = [] if spec.tool is None else [spec.tool.link]
+    if spec.links:
+        names = list(read_robot_file(file).links)
+        kept += [name for pattern in spec.links.values() for name in matching(pattern, names, f"link in {file.name}")]
+    fixed = not isinstance(spec.base, Floating)
+    return world.add_entity(gs.morphs.URDF(file=str(file), fixed=fixed, links_to_keep=tuple(kept), **where))

@@ -9,12 +9,25 @@ file is the one to change. What the rest of the package calls is the old stock: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
+
+    class ContactModel(Protocol):
+        """See `genesis_gym.world.ContactModel`."""
+
+        elliptic: bool
+
+    class Physics(Protocol):
+        """See `genesis_gym.world.Physics`; this file knows nothing above it."""
+
+        self_collision: bool
+        per_env: bool
+        contacts: ContactModel
+
 
 #: First two numbers of the releases that this file is written for.
 TESTED_RELEASES = ("1.4",)
@@ -44,67 +57,63 @@ def is_tested(gs: Any) -> bool:
 
 
 def vis_options(gs: Any) -> Any:
-    """Rows drawn one by one; `split_envs` was `env_separate_rigid`."""
+    """Environments drawn one by one; `split_envs` was `env_separate_rigid`."""
     return gs.options.VisOptions(split_envs=True, rendered_envs_idx=[0])
 
 
-#: Contacts: time constant (0 for the shortest that the step allows), damping ratio, impedance at the surface and
-#: below, width, midpoint and power. They are Genesis's own, but for an impedance of 0.99 instead of 0.9 to 0.95:
-#: fingers that hold a cube with 20 N sink in by 0.6 mm, not 1.6 mm, and do not tremble (docs/manipulation.md).
-FIRM_CONTACT = (0.0, 1.0, 0.99, 0.99, 0.001, 0.5, 2.0)
-
-
-def rigid_options(gs: Any, *, per_row: bool, firm_contacts: bool) -> Any:
+def rigid_options(gs: Any, physics: Physics) -> Any:
     """Options of the rigid solver.
 
-    Links of one arm hardly meet within its joint limits, and testing them would cost a fifth of the speed.
+    Without `batch_dofs_info` setting a gain of one environment silently sets that of all.
 
     Args:
         gs: The module `genesis`.
-        per_row: Let rows differ in gains, damping and masses. Without it, setting a gain of one row silently sets
-            that of all.
-        firm_contacts: Exact friction cones, in which what is held does not creep, instead of pyramids.
+        physics: A `genesis_gym.world.Physics`.
     """
     return gs.options.RigidOptions(
-        enable_self_collision=False,
-        batch_dofs_info=per_row,
-        batch_links_info=per_row,
-        friction_cone=gs.friction_cone.elliptic if firm_contacts else gs.friction_cone.pyramidal,
+        enable_self_collision=physics.self_collision,
+        batch_dofs_info=physics.per_env,
+        batch_links_info=physics.per_env,
+        friction_cone=gs.friction_cone.elliptic if physics.contacts.elliptic else gs.friction_cone.pyramidal,
     )
 
 
-def stiffen_contacts(scene: Any) -> None:
-    """Make all contacts of a built scene firm."""
-    scene.rigid_solver.set_sol_params(FIRM_CONTACT)
+def stiffen_contacts(scene: Any, impedance: float) -> None:
+    """Set the impedance of all contacts of a built scene; the rest of their parameters is Genesis's own.
+
+    Those are: time constant (0 for the shortest that the step allows), damping ratio, impedance at the surface and
+    below, width, midpoint and power.
+    """
+    scene.rigid_solver.set_sol_params((0.0, 1.0, impedance, impedance, 0.001, 0.5, 2.0))
 
 
 def keep_as_initial_state(scene: Any) -> None:
-    """Make the present state that of `reset_rows`, which `scene.reset(state)` does beside resetting."""
+    """Make the present state that of `reset_envs`, which `scene.reset(state)` does beside resetting."""
     scene.reset(state=scene.get_state())
 
 
-def reset_rows(scene: Any, rows: torch.Tensor) -> None:
-    """Put rows back to the initial state: positions, velocities, control, warm start and errors.
+def reset_envs(scene: Any, envs: torch.Tensor) -> None:
+    """Put environments back to the initial state: positions, velocities, control, warm start and errors.
 
     Args:
         scene: The scene.
-        rows: bool mask `(rows,)`.
+        envs: bool mask `(num_envs,)`.
     """
-    scene.reset(envs_idx=rows)
+    scene.reset(envs_idx=envs)
 
 
-def failed_rows(scene: Any) -> torch.Tensor:
-    """Rows whose solver failed, bool `(rows,)`; by itself Genesis refuses to step any row then."""
+def failed_envs(scene: Any) -> torch.Tensor:
+    """Environments whose solver failed, bool `(num_envs,)`; by itself Genesis refuses to step any then."""
     mask: torch.Tensor = scene.rigid_solver.get_error_envs_mask()
     return mask
 
 
-def failures_of(scene: Any, row: int) -> list[str]:
-    """Why the solver of a row failed, such as "invalid acc nan"; private, for people."""
+def failures_of(scene: Any, env: int) -> list[str]:
+    """Why the solver of an environment failed, such as "invalid acc nan"; private, for people."""
     from genesis.utils.array_class import ErrorCode
     from genesis.utils.misc import qd_to_torch
 
-    flags = int(qd_to_torch(scene.rigid_solver._errno)[row])
+    flags = int(qd_to_torch(scene.rigid_solver._errno)[env])
     return [code.name.lower().replace("_", " ") for code in ErrorCode if code & flags]
 
 
@@ -126,18 +135,18 @@ def restore_record(scene: Any, record: Any) -> None:
 
 
 def set_gravity(scene: Any, gravity: torch.Tensor) -> None:
-    """Set the gravity of every row, world frame, m/s² `(rows, 3)`; releases after 1.4 move it to the solvers."""
+    """Set the gravity of every environment, world frame, m/s² `(num_envs, 3)`; releases after 1.4 move it to the solvers."""
     scene.sim.set_gravity(gravity)
 
 
 def set_friction(scene: Any, coefficient: float) -> None:
-    """Set the friction coefficient of every geometry, in every row; two in contact have the higher one."""
+    """Set the friction coefficient of every geometry; two in contact have the higher one."""
     for entity in scene.rigid_solver.entities:
         entity.set_friction(coefficient)
 
 
 def set_friction_ratio(scene: Any, ratio: torch.Tensor) -> None:
-    """Scale the friction of every geometry of each row, `(rows,)`; `reset_rows` puts it back to 1."""
+    """Scale the friction of every geometry of each environment, `(num_envs,)`; `reset_envs` puts it back to 1."""
     solver = scene.rigid_solver
     solver.set_geoms_friction_ratio(ratio[:, None].expand(-1, solver.n_geoms).contiguous())
 
@@ -148,25 +157,25 @@ def forward_kinematics(scene: Any, entity: Any, positions: torch.Tensor) -> tupl
     Args:
         scene: The scene.
         entity: The entity.
-        positions: Generalised positions `(n, positions)`, n at most the scene's rows.
+        positions: Generalised positions `(n, positions)`, n at most the scene's environments.
 
     Returns:
         World-frame positions `(n, links, 3)` in metres and quaternions w, x, y, z `(n, links, 4)`.
     """
     import torch
 
-    rows = torch.arange(len(positions), device=positions.device)
-    position, quaternion = scene.rigid_solver.forward_kinematics_query(entity, positions, rows)
+    envs = torch.arange(len(positions), device=positions.device)
+    position, quaternion = scene.rigid_solver.forward_kinematics_query(entity, positions, envs)
     return position, quaternion
 
 
-def render_row(scene: Any, camera: Any, row: int) -> NDArray[np.uint8]:
-    """Draw one row, uint8 `(height, width, 3)`.
+def render_env(scene: Any, camera: Any, env: int) -> NDArray[np.uint8]:
+    """Draw one environment, uint8 `(height, width, 3)`.
 
-    Genesis draws all rows that the scene was built to draw, or none. Built to draw a single one and pointed at
+    Genesis draws all environments that the scene was built to draw, or none. Built to draw a single one and pointed at
     another before each picture, it draws the same pixels, and a picture nobody asked for costs nothing.
     """
-    scene.visualizer.context.rendered_envs_idx = [row]
+    scene.visualizer.context.rendered_envs_idx = [env]
     frame: NDArray[np.uint8] = camera.render(force_render=True)[0]
     return frame
 
@@ -184,8 +193,40 @@ def dofs_of(entity: Any, joints: Sequence[str]) -> list[int]:
     return [entity.get_joint(name).dofs_idx_local[0] for name in joints]
 
 
+def single_joints(entity: Any) -> list[str]:
+    """Names of the joints of one degree of freedom, in Genesis's order."""
+    return [joint.name for joint in entity.joints if joint.n_dofs == 1]
+
+
+def initial_positions(entity: Any) -> dict[str, float]:
+    """Where the file has joints of one degree of freedom at first: name → rad or metres."""
+    joints = [joint for joint in entity.joints if joint.n_dofs == 1]
+    return {joint.name: float(joint.init_qpos[0]) for joint in joints}
+
+
+def set_positions(entity: Any, position: torch.Tensor, dofs: Sequence[int], envs: torch.Tensor) -> None:
+    """Put joints of one degree of freedom somewhere, at rest, in some environments.
+
+    Args:
+        entity: The entity.
+        position: rad or metres `(num_envs, dofs)`.
+        dofs: Their indices within the entity.
+        envs: bool mask `(num_envs,)`.
+    """
+    shift = entity.n_qs - entity.n_dofs  # a free base before them has a quaternion for three degrees of freedom
+    entity.set_qpos(position, [dof + shift for dof in dofs], envs_idx=envs)
+
+
+def set_floating_base(entity: Any, position: torch.Tensor) -> None:
+    """Put a free base somewhere, upright and at rest, everywhere; world frame, metres `(3,)`."""
+    qpos = entity.get_qpos()
+    qpos[:, :3] = position
+    qpos[:, 3:7] = position.new_tensor([1.0, 0.0, 0.0, 0.0])
+    entity.set_qpos(qpos)
+
+
 def joint_limits(entity: Any, dofs: Any) -> tuple[torch.Tensor, torch.Tensor]:
-    """Lower and upper limits, rad `(dofs,)`; with varied physics Genesis has them for each row."""
+    """Lower and upper limits, rad `(dofs,)`; with `per_env` Genesis has them for each environment."""
     low, high = entity.get_dofs_limit(dofs)
     return (low[0], high[0]) if low.ndim == 2 else (low, high)
 
@@ -201,38 +242,44 @@ def links_moved_by(entity: Any, joints: Sequence[str]) -> list[int]:
 
 
 def contact_forces(entity: Any) -> torch.Tensor:
-    """Force of all contacts on each link, world frame, N `(rows, links, 3)`; zero after a reset."""
+    """Force of all contacts on each link, world frame, N `(num_envs, links, 3)`; zero after a reset."""
     forces: torch.Tensor = entity.get_links_net_contact_force()
     return forces
 
 
 def command_joints(entity: Any, position: torch.Tensor, velocity: torch.Tensor, dofs: Any) -> None:
-    """Set targets of the PD controllers, rad and rad/s `(rows, dofs)`; once two calls, of which the later won."""
+    """Set targets of the PD controllers, rad and rad/s `(num_envs, dofs)`; once two calls, of which the later won."""
     entity.control_dofs_position_velocity(position, velocity, dofs)
 
 
 def joint_property(entity: Any, name: str, dofs: Any) -> torch.Tensor:
-    """`kp`, `kv`, `damping` or `armature` as the first row has it, `(dofs,)`."""
+    """`kp`, `kv`, `damping` or `armature` as the first environment has it, `(dofs,)`."""
     values: torch.Tensor = getattr(entity, f"get_dofs_{name}")(dofs)
     return values[0] if values.ndim == 2 else values
 
 
 def set_joint_property(entity: Any, name: str, values: torch.Tensor, dofs: Any) -> None:
-    """Set `kp`, `kv`, `damping` or `armature` of every row, `(rows, dofs)`; the scene must be `per_row`."""
+    """Set `kp`, `kv`, `damping` or `armature` of every environment, `(num_envs, dofs)`; the scene must be `per_env`."""
     getattr(entity, f"set_dofs_{name}")(values, dofs)
 
 
 def joint_inertia(entity: Any) -> torch.Tensor:
-    """Inertia that each joint moves, as the first row's last step began, kg·m² `(dofs,)`."""
+    """Inertia that each joint moves, as the first environment's last step began, kg·m² `(dofs,)`."""
     matrix: torch.Tensor = entity.get_mass_mat()
     return matrix[0].diagonal()
 
 
-def set_gains(entity: Any, stiffness: torch.Tensor, damping: torch.Tensor, dofs: Any) -> None:
-    """Set the gains of PD controllers in every row, N/m and N·s/m, or N·m/rad and N·m·s/rad, `(dofs,)`."""
-    present = entity.get_dofs_kp(dofs)  # with `per_row` Genesis has them for each row
-    entity.set_dofs_kp(stiffness.to(present).expand_as(present), dofs)
-    entity.set_dofs_kv(damping.to(present).expand_as(present), dofs)
+def set_dofs(entity: Any, name: str, values: torch.Tensor, dofs: Any) -> None:
+    """Set `kp`, `kv`, `damping` or `armature` everywhere, `(dofs,)` or `()`."""
+    present = entity.get_dofs_limit(dofs)[0]  # with `per_env` Genesis has them for each environment
+    getattr(entity, f"set_dofs_{name}")(values.to(present).expand_as(present), dofs)
+
+
+def set_effort_limit(entity: Any, limit: torch.Tensor, dofs: Any) -> None:
+    """Set the greatest force or torque of drives everywhere, N or N·m `()`."""
+    present = entity.get_dofs_limit(dofs)[0]
+    limits = limit.to(present).expand_as(present)
+    entity.set_dofs_force_range(-limits, limits, dofs)
 
 
 def force_limits(entity: Any, dofs: Any) -> torch.Tensor:
@@ -242,33 +289,33 @@ def force_limits(entity: Any, dofs: Any) -> torch.Tensor:
 
 
 def link_inertia(entity: Any, links: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Masses, kg `(links,)`, and inertia tensors, kg·m² `(links, 3, 3)`, as the first row has them."""
+    """Masses, kg `(links,)`, and inertia tensors, kg·m² `(links, 3, 3)`, as the first environment has them."""
     masses, inertias = entity.get_links_mass(links), entity.get_links_inertia(links)
     return (masses[0], inertias[0]) if masses.ndim == 2 else (masses, inertias)
 
 
 def set_link_inertia(
-    entity: Any, masses: torch.Tensor, inertias: torch.Tensor, links: Sequence[int], rows: torch.Tensor
+    entity: Any, masses: torch.Tensor, inertias: torch.Tensor, links: Sequence[int], envs: torch.Tensor
 ) -> None:
-    """Set both for some rows, in this order; the scene must be `per_row`. It was `set_mass_shift`.
+    """Set both for some environments, in this order; the scene must be `per_env`. It was `set_mass_shift`.
 
-    Genesis then computes the poses of these rows anew, by code whose last bits may differ from those of a step.
+    Genesis then computes the poses of these environments anew, by code whose last bits may differ from those of a step.
 
     Args:
         entity: The entity.
-        masses: Of every row, kg `(rows, links)`.
-        inertias: Of every row, kg·m² `(rows, links, 3, 3)`.
+        masses: Of every row, kg `(num_envs, links)`.
+        inertias: Of every row, kg·m² `(num_envs, links, 3, 3)`.
         links: The links.
-        rows: bool mask `(rows,)`.
+        envs: bool mask `(num_envs,)`.
     """
-    indices = rows.nonzero()[:, 0]  # a mask would be taken for the rows that the values are of
+    indices = envs.nonzero()[:, 0]  # a mask would be taken for the environments that the values are of
     if len(indices):
         entity.set_links_inertia(inertias[indices], links, indices)
         entity.set_links_mass(masses[indices], links, indices)
 
 
 def jacobian(entity: Any, link: Any, point: torch.Tensor) -> torch.Tensor:
-    """Jacobian of a point of a link, world frame, `(rows, 6, dofs)`: translations first.
+    """Jacobian of a point of a link, world frame, `(num_envs, 6, dofs)`: translations first.
 
     Args:
         entity: The entity.
@@ -280,7 +327,7 @@ def jacobian(entity: Any, link: Any, point: torch.Tensor) -> torch.Tensor:
 
 
 def push_link(entity: Any, link: int, force: torch.Tensor) -> None:
-    """Push a link at its centre of mass during the next physics step, world frame, N `(rows, 3)`.
+    """Push a link at its centre of mass during the next physics step, world frame, N `(num_envs, 3)`.
 
     It was `apply_links_external_force`.
     """

@@ -1,12 +1,14 @@
-"""Random numbers that depend on (seed, episode, name) of a row and on nothing else.
+"""Random numbers that depend on (seed, episode, step, name) of an environment and on nothing else.
 
-A counter-based generator hashes its arguments instead of keeping a state, so a row draws the same numbers
-whatever the number of rows, whatever the other rows do and in whatever order names are drawn.
+A counter-based generator hashes its arguments instead of keeping a state, so an environment draws the same numbers
+whatever the number of environments, whatever the others do and in whatever order names are drawn.
 """
 
 from __future__ import annotations
 
+import math
 import zlib
+from collections.abc import Sequence
 
 import torch
 
@@ -15,6 +17,9 @@ import torch
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
 _MIX_1 = 0xBF58476D1CE4E5B9 - 2**64
 _MIX_2 = 0x94D049BB133111EB - 2**64
+
+#: A number, or one number for each component.
+Bound = float | Sequence[float] | torch.Tensor
 
 
 def _shift_right(x: torch.Tensor, bits: int) -> torch.Tensor:
@@ -29,88 +34,117 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return x ^ _shift_right(x, 31)
 
 
-class RowRandom:
-    """One independent random sequence for each row.
+class EnvRandom:
+    """The random numbers of one moment of every environment.
 
-    Attributes:
-        seeds: Seed of each row, int64 `(rows,)`.
-        episodes: Episode number of each row since it was seeded, int64 `(rows,)`.
+    Different names draw independent numbers; one name drawn twice at one moment gives the same numbers twice.
     """
 
-    def __init__(self, rows: int, device: torch.device) -> None:
-        self.seeds = torch.zeros(rows, dtype=torch.int64, device=device)
-        self.episodes = torch.zeros(rows, dtype=torch.int64, device=device)
-        self._mixed_seeds = torch.zeros(rows, dtype=torch.int64, device=device)
-        self._keys = torch.zeros(rows, dtype=torch.int64, device=device)
-
-    def seed(self, seeds: torch.Tensor, rows: torch.Tensor) -> None:
-        """Give some rows a seed and put them before their first episode.
+    def __init__(self, keys: torch.Tensor) -> None:
+        """Draw from keys.
 
         Args:
-            seeds: int64 `(rows,)`; entries outside the mask are ignored.
-            rows: bool mask `(rows,)`.
+            keys: int64 `(num_envs,)`.
         """
-        self.seeds = torch.where(rows, seeds, self.seeds)
-        self.episodes = torch.where(rows, -1, self.episodes)
+        self._keys = keys
+
+    def at(self, step: torch.Tensor) -> EnvRandom:
+        """The numbers of one step of the present episodes.
+
+        Args:
+            step: Control step within the episode, int64 `(num_envs,)`.
+
+        Returns:
+            Their source, independent of that of the episode and of every other step.
+        """
+        return EnvRandom(_mix(self._keys ^ (step * _GOLDEN + 1)))
+
+    def uniform(self, name: str, low: Bound, high: Bound, count: int | None = None) -> torch.Tensor:
+        """Draw uniformly, in every environment.
+
+        Args:
+            name: What is drawn.
+            low: Lower bound: a number, or `(k,)`.
+            high: Upper bound, likewise.
+            count: How many numbers, where both bounds are one number.
+
+        Returns:
+            float32 in [low, high]: `(num_envs, k)`, or `(num_envs, count)`, or `(num_envs,)` for bounds that are
+            one number without a count.
+        """
+        device = self._keys.device
+        lower, upper = (torch.as_tensor(bound, dtype=torch.float32, device=device) for bound in (low, high))
+        size = max(lower.numel(), upper.numel()) if count is None else count
+        drawn = lower + (upper - lower) * self._unit(name, size)
+        return drawn[:, 0] if count is None and lower.ndim == upper.ndim == 0 else drawn
+
+    def normal(self, name: str, count: int) -> torch.Tensor:
+        """Draw from the standard normal distribution, in every environment.
+
+        Args:
+            name: What is drawn.
+            count: How many numbers.
+
+        Returns:
+            float32 `(num_envs, count)`, by the transform of Box & Muller, 1958.
+        """
+        unit = self._unit(name, 2 * count)
+        radius = torch.sqrt(-2.0 * torch.log(unit[:, :count] + 2.0**-24))  # the logarithm of 0 is kept out
+        return radius * torch.cos(2.0 * math.pi * unit[:, count:])
+
+    def _unit(self, name: str, count: int) -> torch.Tensor:
+        """Uniform numbers in [0, 1), float32 `(num_envs, count)`."""
+        first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a SplitMix64 sequence
+        counter = torch.arange(first, first + count, device=self._keys.device) * _GOLDEN
+        bits = _mix(self._keys[:, None] + counter)
+        return _shift_right(bits, 40).to(torch.float32) * 2.0**-24  # 24 bits fill a float32's mantissa
+
+
+class EpisodeRandom(EnvRandom):
+    """The random numbers of every environment's present episode; `at` gives those of a step in it.
+
+    Attributes:
+        seeds: Seed of each environment, int64 `(num_envs,)`.
+        episodes: Episode number of each environment since it was seeded, int64 `(num_envs,)`.
+    """
+
+    def __init__(self, num_envs: int, device: torch.device) -> None:
+        self.seeds = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        self.episodes = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        self._mixed_seeds = torch.zeros(num_envs, dtype=torch.int64, device=device)
+        super().__init__(torch.zeros(num_envs, dtype=torch.int64, device=device))
+
+    def seed(self, seeds: torch.Tensor, envs: torch.Tensor) -> None:
+        """Give some environments a seed and put them before their first episode.
+
+        Args:
+            seeds: int64 `(num_envs,)`; entries outside the mask are ignored.
+            envs: bool mask `(num_envs,)`.
+        """
+        self.seeds = torch.where(envs, seeds, self.seeds)
+        self.episodes = torch.where(envs, -1, self.episodes)
         self._mixed_seeds = _mix(self.seeds + _GOLDEN)
 
-    def next_episode(self, rows: torch.Tensor) -> None:
-        """Advance some rows to their next episode.
+    def next_episode(self, envs: torch.Tensor) -> None:
+        """Advance some environments to their next episode.
 
         Args:
-            rows: bool mask `(rows,)`.
+            envs: bool mask `(num_envs,)`.
         """
-        self.episodes = self.episodes + rows
+        self.episodes = self.episodes + envs
         self._keys = _mix(self._mixed_seeds ^ (self.episodes * _GOLDEN + 1))
 
-    def state(self) -> dict[str, torch.Tensor]:
+    def state_dict(self) -> dict[str, torch.Tensor]:
         """What a checkpoint keeps."""
         return {"seeds": self.seeds, "episodes": self.episodes}
 
-    def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Go on from what `state` gave.
+    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
+        """Continue from what `state_dict` gave.
 
         Args:
-            state: The tensors, of as many rows as this.
+            state: The tensors, of as many environments as this.
         """
         everywhere = torch.ones_like(self.episodes, dtype=torch.bool)
         self.seed(state["seeds"].to(self.seeds), everywhere)
         self.episodes = state["episodes"].to(self.episodes)
         self.next_episode(~everywhere)
-
-    def uniform(self, name: str, low: torch.Tensor, high: torch.Tensor) -> torch.Tensor:
-        """Draw uniformly from a box, for every row.
-
-        Args:
-            name: What is drawn. Different names draw independent numbers; drawing one name twice in an
-                episode gives the same numbers twice.
-            low: Lower bounds, float `(k,)`.
-            high: Upper bounds, float `(k,)`.
-
-        Returns:
-            float32 `(rows, k)` in [low, high].
-        """
-        return low + (high - low) * _unit(self._keys, name, low.numel())
-
-    def normal(self, name: str, count: int, step: torch.Tensor) -> torch.Tensor:
-        """Draw from the standard normal distribution, anew at each step of an episode, for every row.
-
-        Args:
-            name: What is drawn.
-            count: How many numbers for each row.
-            step: Step within the episode, int64 `(rows,)`.
-
-        Returns:
-            float32 `(rows, count)`, by the transform of Box & Muller, 1958.
-        """
-        unit = _unit(_mix(self._keys ^ (step * _GOLDEN + 1)), name, 2 * count)
-        radius = torch.sqrt(-2.0 * torch.log(unit[:, :count] + 2.0**-24))  # the logarithm of 0 is kept out
-        return radius * torch.cos(2.0 * torch.pi * unit[:, count:])
-
-
-def _unit(keys: torch.Tensor, name: str, count: int) -> torch.Tensor:
-    """Uniform numbers in [0, 1), float32 `(rows, count)`."""
-    first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a row's SplitMix64 sequence
-    counter = torch.arange(first, first + count, device=keys.device) * _GOLDEN
-    bits = _mix(keys[:, None] + counter)
-    return _shift_right(bits, 40).to(torch.float32) * 2.0**-24  # 24 bits fill a float32's mantissa

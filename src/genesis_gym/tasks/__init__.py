@@ -1,67 +1,59 @@
-"""Tasks: what a robot is asked to do, each a small class in batched torch."""
+"""Tasks: what robots are asked to do, each a small class in batched torch."""
+
+from __future__ import annotations
 
 import copy
+import dataclasses
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from genesis_gym.errors import check_choice
-from genesis_gym.tasks.drawer import OpenDrawer
-from genesis_gym.tasks.grasp import Grasp
-from genesis_gym.tasks.lift import LiftCube
-from genesis_gym.tasks.motor import Motor
-from genesis_gym.tasks.pick_and_place import PickAndPlace
-from genesis_gym.tasks.push import Push
-from genesis_gym.tasks.reach import Reach
-from genesis_gym.tasks.reach_obstacles import ReachObstacles
-from genesis_gym.tasks.reach_pose import ReachPose
-from genesis_gym.tasks.stack import StackCube
-from genesis_gym.tasks.task import Evaluation, GoalTask, Task
+from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, safe_repr
+from genesis_gym.registration import TASKS, load
+from genesis_gym.tasks.task import Evaluation, GoalTask, Group, Task
+from genesis_gym.world import Physics
 
-#: What `task` may be, beside an instance of your own subclass.
-TASKS: dict[str, type[Task]] = {
-    "none": Task,
-    "motor": Motor,
-    "reach": Reach,
-    "reach_pose": ReachPose,
-    "push": Push,
-    "lift_cube": LiftCube,
-    "pick_and_place": PickAndPlace,
-    "stack_cube": StackCube,
-    "open_drawer": OpenDrawer,
-    "reach_obstacles": ReachObstacles,
-}
+#: Class attributes of a task that may be given for one environment.
+SETTINGS = ("physics", "decimation", "episode_seconds", "noise", "scale", "clip")
 
 
-def find_task(task: str | Task) -> Task:
-    """Make a task by name, or copy an instance, so that one declaration can make many environments.
+def make_task(task: str | type[Task] | Task, options: Mapping[str, Any], others: Collection[str] = ()) -> Task:
+    """Make a task, or copy an instance, so that one declaration can make many environments.
 
     Args:
-        task: A name in `TASKS` or an instance of a subclass of `Task`.
+        task: A name in `TASKS`, a subclass of `Task` or an instance of one.
+        options: Its fields, and attributes named in `SETTINGS`.
+        others: What else the caller knows, for the error.
 
     Returns:
         The task.
 
     Raises:
-        ArgumentError: The name is unknown.
+        ArgumentError: The name or an option is unknown, or an option has a value that is not allowed.
     """
-    if isinstance(task, Task):
-        return copy.deepcopy(task)
-    check_choice("task", task, TASKS)
-    return TASKS[task]()
+    if isinstance(task, str):
+        check_choice("task", task, TASKS)
+        task = load(TASKS[task])
+    if not isinstance(task, Task) and not (isinstance(task, type) and issubclass(task, Task)):
+        raise ArgumentError(f"task={safe_repr(task)} is not allowed; it must be a name, a Task or its class")
+    own = [field.name for field in dataclasses.fields(task) if field.init] if dataclasses.is_dataclass(task) else []
+    for name in options:
+        check_choice(f"argument of {getattr(task, '__name__', type(task).__name__)}", name, [*own, *SETTINGS, *others])
+    arguments = {name: value for name, value in options.items() if name in own}
+    if isinstance(task, type):
+        made = task(**arguments)
+    else:
+        made = copy.deepcopy(task)
+        for name, value in arguments.items():
+            setattr(made, name, value)
+        if arguments and hasattr(made, "__post_init__"):
+            made.__post_init__()
+    for name in SETTINGS:
+        if name in options:
+            setattr(made, name, options[name])
+    check_positive_int("decimation", made.decimation)
+    if not isinstance(made.physics, Physics):
+        raise ArgumentError(f"physics={safe_repr(made.physics)} is not allowed; it must be a genesis_gym.Physics")
+    return made
 
 
-__all__ = [
-    "TASKS",
-    "Evaluation",
-    "GoalTask",
-    "Grasp",
-    "LiftCube",
-    "Motor",
-    "OpenDrawer",
-    "PickAndPlace",
-    "Push",
-    "Reach",
-    "ReachObstacles",
-    "ReachPose",
-    "StackCube",
-    "Task",
-    "find_task",
-]
+__all__ = ["SETTINGS", "TASKS", "Evaluation", "GoalTask", "Group", "Task", "make_task"]

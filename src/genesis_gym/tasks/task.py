@@ -2,138 +2,148 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import ClassVar
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeVar
 
 import torch
 
-from genesis_gym.robots import Robot
-from genesis_gym.runtime import RowRandom, Simulation
+from genesis_gym.actions import Actions, ActionTerm
+from genesis_gym.robots import RobotSpec, find_robot
+from genesis_gym.world import Component, Physics, World
 
-#: `"success"` and `"fail"` (bool) end an episode; every other entry (float) is a metric for `info` and logs.
-Evaluation = dict[str, torch.Tensor]
+#: Named parts, concatenated in order, or one tensor of any shape and dtype, such as an image.
+Group = Mapping[str, torch.Tensor] | torch.Tensor
+
+Term = TypeVar("Term", bound=ActionTerm)
 
 
-class Task:
-    """A robot with nothing to do. Subclasses override the hooks that they need.
-
-    Every tensor is batched: its first dimension is the row. Hooks are called in this order: `build` once before
-    the scene is built, `start` once after it; then, for each episode of a row, `reset` and, for each control
-    step of all rows, `evaluate`, `reward` and `observation`.
+@dataclass(kw_only=True)
+class Evaluation:
+    """What the present state is: the one truth for ends, metrics and reward.
 
     Attributes:
+        terminated: Reason → bool `(num_envs,)`: ends of the task itself. `success` is the reason that counts as one.
+        truncated: Reason → bool `(num_envs,)`: ends for another reason, such as having left the terrain; the clock,
+            whose reason is `time_limit`, is the environment's.
+        metrics: Name → float `(num_envs,)`, for `info` and logs.
+    """
+
+    terminated: dict[str, torch.Tensor] = field(default_factory=dict)
+    truncated: dict[str, torch.Tensor] = field(default_factory=dict)
+    metrics: dict[str, torch.Tensor] = field(default_factory=dict)
+
+
+class Task(Component):
+    """What robots are asked to do, and the world in which they do it.
+
+    Subclasses are keyword-only dataclasses whose fields are the arguments of `gymnasium.make`. Every tensor is
+    batched: its first dimension is the environment. Hooks are called in this order: `build` once before the scene
+    is built, `start` once after it; then, for each episode of an environment, `reset` and, for each control step of
+    all environments, `update`, `evaluate`, `reward` and `observe`.
+
+    Attributes:
+        physics: Rate and options of the solver.
+        decimation: Physics steps in a control step.
+        episode_seconds: After which an episode is truncated; None for never.
         reward_weights: Name of a reward term → its weight, 1 for a term that is not named; a term of weight 0 is
             left out. The environment's argument `reward_weights` overrides them one by one.
-        gripper_opening: How far the gripper is held open, 0 to 1; None for a gripper that the policy drives by one
-            more number of its action, the last: where the fingers go, -1 closed to 1 open.
-        firm_contacts: Whether what is held and pushed neither creeps, trembles nor sinks in. That costs a fifth of
-            the speed, even where nothing is touched.
-        needs_gripper: Whether only a robot with a gripper can do it, beside tasks whose policy drives one.
-        begins_poised: Whether episodes begin with the tool low above the workspace, instead of at home.
-        action_repeat: For how many commands of the controller, of 20 ms each, an action lasts; at least 1.
-        control_mode: Name in `genesis_gym.controllers.CONTROLLERS` of what the task is best done with.
-        robot: The robot, from `start` on.
-        num_rows: Rows of the scene, from `start` on.
-        device: Where tensors live, from `start` on.
-        difficulty: How hard the next reset of each row shall be, 0 to 1, float `(num_rows,)`; 1 without a
+        noise: Part of an observation → standard deviation of its Gaussian noise, in the part's unit. The group
+            `critic` has none.
+        scale: Part of an observation → factor, applied after the noise.
+        clip: Part of an observation → bound of its magnitude, applied last; one number bounds every part.
+        agents: Name of an agent → names of the action terms that are its own; for several agents only.
+        robot: The robot, of tasks that declare such a field; a name in `genesis_gym.robots.ROBOTS` is looked up.
+        world: The world, from `build` on.
+        actions: The action terms, from `build` on.
+        difficulty: How hard the next reset of each environment shall be, 0 to 1, float `(num_envs,)`; 1 without a
             curriculum.
     """
 
+    physics: ClassVar[Physics] = Physics()
+    decimation: ClassVar[int] = 2
+    episode_seconds: ClassVar[float | None] = 2.0
     reward_weights: ClassVar[Mapping[str, float]] = {}
-    gripper_opening: ClassVar[float | None] = 1.0
-    firm_contacts: ClassVar[bool] = True
-    needs_gripper: ClassVar[bool] = False
-    begins_poised: ClassVar[bool] = False
-    action_repeat: ClassVar[int] = 1
-    control_mode: ClassVar[str] = "joint_delta"
-    robot: Robot
-    num_rows: int
-    device: torch.device
+    noise: ClassVar[Mapping[str, float]] = {}
+    scale: ClassVar[Mapping[str, float]] = {}
+    clip: ClassVar[Mapping[str, float] | float] = {}
+    agents: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    world: World
+    actions: Actions
     difficulty: torch.Tensor
+    robot: RobotSpec
 
-    def build(self, simulation: Simulation) -> None:
-        """Add the task's entities to `simulation.scene`.
+    def __post_init__(self) -> None:
+        """Look up a robot that is given by its name, as `gymnasium.make(…, robot="ur5e")` does."""
+        if "robot" in vars(self):
+            self.robot = find_robot(self.robot)
 
-        Args:
-            simulation: Owner of a scene that is not built yet.
-        """
-
-    def start(self, robot: Robot, simulation: Simulation) -> None:
-        """Allocate buffers in a scene that has just been built. Call super first.
-
-        Args:
-            robot: The robot, at home.
-            simulation: Owner of the built scene.
-        """
-        self.robot = robot
-        self.num_rows = simulation.num_rows
-        self.device = simulation.device
-        self.difficulty = torch.ones(self.num_rows, device=self.device)
-
-    def reset(self, rows: torch.Tensor, random: RowRandom) -> None:
-        """Begin an episode in some rows; robot and scene are already at their initial state there.
+    def enter(self, world: World) -> None:
+        """Build the task in a world; called by the environment.
 
         Args:
-            rows: bool mask `(num_rows,)`. Other rows must not change.
-            random: Source of every random number.
+            world: An empty world.
         """
+        self.world = world
+        self.actions = Actions(world)
+        self.difficulty = world.ones()
+        self.build(world)
 
-    def observation(self) -> dict[str, torch.Tensor]:
-        """What the policy sees: named parts, joined in this order.
+    def add_action(self, term: Term, *, name: str | None = None) -> Term:
+        """Add an action term; the action is the concatenation of all in this order.
+
+        Args:
+            term: The term.
+            name: What it is called; None for the name of its class, such as `joint_offset`.
 
         Returns:
-            Name → float `(num_rows, k)`.
+            The term.
         """
-        return {
-            "joint_position": self.robot.joint_position,
-            "joint_velocity": self.robot.joint_velocity,
-        }
+        self.actions.add(term, name or re.sub(r"(?<!^)(?=[A-Z])", "_", type(term).__name__).lower())
+        return term
 
-    def show(self) -> None:
-        """Bring what only onlookers see to its place; called before a picture is drawn."""
+    def build(self, world: World) -> None:
+        """Add robots, objects, sensors and action terms.
 
-    def goal(self) -> torch.Tensor | None:
-        """Where the goal of each row's episode is, for those who look on.
+        Args:
+            world: A world that is not built yet.
+        """
+        raise NotImplementedError
+
+    def observe(self) -> Mapping[str, Group]:
+        """What the policy sees.
 
         Returns:
-            Position in the world frame, metres `(num_rows, 3)`; None for a task without one.
+            Group → its parts, or one tensor. One group `policy` makes a `Box`, several a `Dict`.
         """
-        return None
+        raise NotImplementedError
 
     def evaluate(self) -> Evaluation:
-        """Judge the present state: the one truth for termination, metrics and reward.
+        """Judge the present state."""
+        return Evaluation()
 
-        Returns:
-            `"success"` and `"fail"`, bool `(num_rows,)`, where the task has them, and float metrics.
-        """
-        return {}
-
-    def reward(self, evaluation: Evaluation, action: torch.Tensor) -> dict[str, torch.Tensor]:
+    def reward(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
         """Named terms of the reward of the step just taken; the reward is their weighted sum.
 
         Args:
             evaluation: What `evaluate` returned for the state after the step.
-            action: The action that the policy chose, `(num_rows, action_dim)` in [-1, 1].
 
         Returns:
-            Name → float or bool `(num_rows,)`, not yet weighted.
+            Name → float or bool `(num_envs,)`, not yet weighted.
         """
         return {}
 
-    def potential(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
-        """Named potentials Φ, each of which rewards progress by a term Φ(s') − Φ(s) of its name.
+    def show(self) -> None:
+        """Update debug visuals, such as markers; called before the scene is drawn."""
 
-        The environment remembers Φ(s) for each row and begins anew at each reset, so that the terms of an
-        episode add up to Φ(last) − Φ(first). This is the potential-based shaping of Ng, Harada & Russell,
-        "Policy invariance under reward transformations", ICML 1999, without discount.
-
-        Args:
-            evaluation: What `evaluate` returned for the present state.
+    def goal(self) -> torch.Tensor | None:
+        """Where the goal of each environment's episode is, for visualisation.
 
         Returns:
-            Name → float `(num_rows,)`.
+            Position in the world frame, metres `(num_envs, 3)`; None for a task without one.
         """
-        return {}
+        return None
 
 
 class GoalTask(Task):
@@ -151,19 +161,11 @@ class GoalTask(Task):
     goal_parts: ClassVar[tuple[str, ...]] = ()
 
     def achieved_goal(self) -> torch.Tensor:
-        """What is achieved at present.
-
-        Returns:
-            float `(num_rows, k)`.
-        """
+        """What is achieved at present, float `(num_envs, k)`."""
         raise NotImplementedError
 
     def desired_goal(self) -> torch.Tensor:
-        """What shall be achieved.
-
-        Returns:
-            float `(num_rows, k)`.
-        """
+        """What shall be achieved, float `(num_envs, k)`."""
         raise NotImplementedError
 
     def distance(self, achieved: torch.Tensor, desired: torch.Tensor) -> torch.Tensor:
@@ -186,4 +188,6 @@ class GoalTask(Task):
     def evaluate(self) -> Evaluation:
         """Success is a distance below the tolerance."""
         distance = self.distance(self.achieved_goal(), self.desired_goal())
-        return {"success": distance < self.tolerance, "distance_to_target": distance}
+        return Evaluation(
+            terminated={"success": distance < self.tolerance}, metrics={"distance_to_target": distance}
+        )

@@ -1,70 +1,162 @@
-"""Domain randomisation, declared: what varies from episode to episode, and how much."""
+"""Domain randomisation: an open mapping from properties of components to ranges."""
 
 from __future__ import annotations
 
-from typing import Annotated
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+import torch
 
-STANDARD_GRAVITY = 9.81
+from genesis_gym.errors import ArgumentError, check_choice, is_number, safe_repr
+from genesis_gym.runtime.random import EnvRandom
+from genesis_gym.world import Component, Part, Property, World
+from genesis_gym.world.component import components
 
-
-def _check_order(bounds: tuple[float, float]) -> tuple[float, float]:
-    if bounds[0] > bounds[1]:
-        raise ValueError(f"the lower bound {bounds[0]:g} is above the upper bound {bounds[1]:g}")
-    return bounds
-
-
-NotNegative = Annotated[float, Field(ge=0.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-Angle = Annotated[float, Field(ge=0.0, le=3.1416)]
-Steps = Annotated[int, Field(ge=0, le=100)]
-FrictionScale = Annotated[float, Field(ge=0.01, le=5.0)]
-
-Range = Annotated[tuple[NotNegative, NotNegative], Strict(False), AfterValidator(_check_order)]
-PositiveRange = Annotated[tuple[Positive, Positive], Strict(False), AfterValidator(_check_order)]
-AngleRange = Annotated[tuple[Angle, Angle], Strict(False), AfterValidator(_check_order)]
-StepRange = Annotated[tuple[Steps, Steps], Strict(False), AfterValidator(_check_order)]
-FrictionRange = Annotated[tuple[FrictionScale, FrictionScale], Strict(False), AfterValidator(_check_order)]
+#: Name of a property → least and greatest value drawn for every environment at each of its resets.
+Ranges = dict[str, tuple[float, float]]
 
 
-class Randomization(BaseModel):
-    """Ranges from which each row draws anew at each of its resets, uniformly and from its own seed.
-
-    Each default is what the simulator does anyway, and a range that equals its default is left alone: the bits
-    are then those of an environment without randomisation.
+@dataclass(frozen=True)
+class Bounds:
+    """What may be drawn for a property.
 
     Attributes:
-        gravity: Magnitude, m/s².
-        gravity_tilt: Angle between gravity and the vertical, rad; its heading is uniform.
-        wind: Magnitude of a constant horizontal force on the end-effector's link, N; its heading is uniform.
-        kp_scale: Factor on the position gain, one for each joint.
-        kv_scale: Factor on the velocity gain, one for each joint.
-        damping_scale: Factor on the passive damping, one for each joint.
-        friction_scale: Factor on the friction coefficient of every contact in the row.
-        mass_scale: Factor on mass and inertia, one for each moving link of the robot.
-        payload: Point mass added at the centre of mass of the end-effector's link, kg.
-        observation_noise: Standard deviation of Gaussian noise on each number of the observation, in the
-            number's own unit; the noise is drawn anew at each step, its deviation at each reset.
-        action_latency: Control steps by which actions arrive late; before the first arrives, the action is zero.
+        low: Least value.
+        high: Greatest value.
+        per_env: Whether Genesis must solve the scene with gains and masses of each environment.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    low: float = 0.0
+    high: float = math.inf
+    per_env: bool = False
 
-    gravity: Range = (STANDARD_GRAVITY, STANDARD_GRAVITY)
-    gravity_tilt: AngleRange = (0.0, 0.0)
-    wind: Range = (0.0, 0.0)
-    kp_scale: PositiveRange = (1.0, 1.0)
-    kv_scale: PositiveRange = (1.0, 1.0)
-    damping_scale: Range = (1.0, 1.0)
-    friction_scale: FrictionRange = (1.0, 1.0)
-    mass_scale: PositiveRange = (1.0, 1.0)
-    payload: Range = (0.0, 0.0)
-    observation_noise: Range = (0.0, 0.0)
-    action_latency: StepRange = (0, 0)
+
+#: The properties of the package's own components: a scale is a factor, 1 for none.
+PROPERTIES = {
+    "gravity": Bounds(),  # m/s²
+    "gravity_tilt": Bounds(high=math.pi),  # rad from the vertical, towards a uniform heading
+    "friction_scale": Bounds(low=0.01, high=5.0),  # of every contact
+    "wind": Bounds(),  # N, a constant horizontal force on the tool's link or the base, its heading uniform
+    "kp_scale": Bounds(low=1e-6, per_env=True),  # one for each joint
+    "kv_scale": Bounds(low=1e-6, per_env=True),  # one for each joint
+    "damping_scale": Bounds(per_env=True),  # one for each joint
+    "armature_scale": Bounds(low=1e-6, per_env=True),  # one for each joint
+    "joint_offset": Bounds(low=-math.pi),  # rad from the default pose at reset, one for each joint
+    "mass_scale": Bounds(low=1e-6, per_env=True),  # of mass and inertia, one for each moving link
+    "payload": Bounds(per_env=True),  # kg at the centre of mass of the tool's link or the base
+    "action_latency": Bounds(high=100.0),  # control steps by which actions arrive late
+}
+
+#: Properties `noise.<part>`: standard deviation of the noise of a part of the observation, in the part's unit.
+NOISE = "noise."
+
+
+def check_ranges(given: object) -> Ranges:
+    """Refuse what is no randomisation, before anything is built.
+
+    Args:
+        given: Name of a property, alone or after the name of its component, → (low, high). A name alone means all
+            components that have the property.
+
+    Returns:
+        The same, as floats.
+
+    Raises:
+        ArgumentError: A name of the package's own is misspelt, or a range is none or out of bounds.
+    """
+    if not isinstance(given, Mapping):
+        raise ArgumentError(f"randomization={safe_repr(given)} is not allowed; it must map names to (low, high)")
+    ranges: Ranges = {}
+    for name, bounds in given.items():
+        if not isinstance(name, str) or "." not in name:
+            check_choice("randomization", name, PROPERTIES)
+        pair = tuple(bounds) if isinstance(bounds, (list, tuple)) else ()
+        if len(pair) != 2 or not all(map(is_number, pair)):
+            raise ArgumentError(
+                f"randomization: {name}={safe_repr(bounds)} is not allowed; it must be two finite numbers"
+            )
+        low, high = map(float, pair)
+        if low > high:
+            raise ArgumentError(
+                f"randomization: {name}={safe_repr(bounds)} is not allowed: the lower bound {low:g} is above the "
+                f"upper bound {high:g}"
+            )
+        known = Bounds() if name.startswith(NOISE) else PROPERTIES.get(name.rpartition(".")[2])
+        if known is not None and not known.low <= low <= high <= known.high:
+            raise ArgumentError(
+                f"randomization: {name}={safe_repr(bounds)} is not allowed; it must lie between {known.low:g} and "
+                f"{known.high:g}"
+            )
+        ranges[name] = (low, high)
+    return ranges
+
+
+def needs_per_env_solver(ranges: Ranges) -> bool:
+    """Whether Genesis must solve the scene with gains and masses of each environment."""
+    return any(PROPERTIES.get(name.rpartition(".")[2], Bounds()).per_env for name in ranges)
+
+
+class Randomization(Component):
+    """Draws properties anew at each reset of an environment, uniformly and from its own seed.
+
+    Attributes:
+        values: Component and property → what was drawn, `(num_envs,)` or `(num_envs, size)`.
+    """
+
+    def __init__(self, ranges: Ranges, root: Component, observation: Component) -> None:
+        """Find the properties.
+
+        Args:
+            ranges: What `check_ranges` returned.
+            root: The task, started.
+            observation: What makes its observations.
+
+        Raises:
+            ArgumentError: No component has a property of that name, or a range is out of bounds.
+        """
+        self.values: dict[str, torch.Tensor] = {}
+        there = [
+            (_label(part), name, found)
+            for part in (*components(root), observation)
+            for name, found in part.properties().items()
+        ]
+        self._properties: list[tuple[str, str, Property, float, float]] = []
+        for given, (low, high) in ranges.items():
+            matches = [entry for entry in there if given in (entry[1], f"{entry[0]}.{entry[1]}")]
+            if not matches:
+                names = sorted({*(name for _, name, _ in there), *(f"{label}.{name}" for label, name, _ in there)})
+                check_choice("randomization", given, names)
+            for label, name, found in matches:
+                if not found.low <= low <= high <= found.high:
+                    raise ArgumentError(
+                        f"randomization: {given}=({low:g}, {high:g}) is not allowed; it must lie between "
+                        f"{found.low:g} and {found.high:g}"
+                    )
+                found.prepare(high)
+                self._properties.append((given, f"{label}.{name}", found, low, high))
+
+    def reset(self, envs: torch.Tensor, rng: EnvRandom) -> None:
+        """Draw and set the properties of some environments, which the scene has just reset."""
+        for _, name, found, low, high in self._properties:
+            drawn = rng.uniform(name, low, high + found.integer, found.size)
+            if found.integer:
+                drawn = drawn.floor().clamp(max=high)
+            mask = envs if drawn.ndim == 1 else envs[:, None]
+            value = self.values[name] = torch.where(mask, drawn, self.values.get(name, drawn))
+            found.write(value, envs, rng)
 
     @property
-    def active(self) -> dict[str, tuple[float, float]]:
-        """The ranges that differ from their defaults."""
-        ranges = {name: getattr(self, name) for name in type(self).model_fields}
-        return {name: bounds for name, bounds in ranges.items() if bounds != type(self).model_fields[name].default}
+    def metrics(self) -> dict[str, torch.Tensor]:
+        """What each environment drew, by the names that were given; of the first of several components."""
+        first: dict[str, torch.Tensor] = {}
+        for given, name, *_ in self._properties:
+            first.setdefault(f"randomization/{given}", self.values[name])
+        return first
+
+
+def _label(part: Component) -> str:
+    """What a component is called in the names of its properties."""
+    if isinstance(part, Part) and part.name is not None:
+        return part.name
+    return "world" if isinstance(part, World) else type(part).__name__.lower()

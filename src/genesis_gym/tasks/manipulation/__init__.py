@@ -1,0 +1,1 @@
+"""Tasks of handling things: pushing, grasping, stacking, opening."""

@@ -1,0 +1,1 @@
+"""Tasks of reaching: joints, places and poses."""
