@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 import genesis_gym
-from genesis_gym.registration import MAX_EPISODE_STEPS
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # RSL-RL's GitPython then does without a git command
 
@@ -25,9 +24,7 @@ def make_core() -> Iterator[Callable[..., genesis_gym.BatchedEnv]]:
     def get(num_envs: int, **kwargs: Any) -> genesis_gym.BatchedEnv:
         key = (num_envs, *sorted(kwargs.items()))
         if key not in built:
-            built[key] = genesis_gym.BatchedEnv(
-                num_envs=num_envs, **{"max_episode_steps": MAX_EPISODE_STEPS, **kwargs}
-            )
+            built[key] = genesis_gym.BatchedEnv(num_envs=num_envs, **kwargs)
         return built[key]
 
     yield get
@@ -37,7 +34,7 @@ def make_core() -> Iterator[Callable[..., genesis_gym.BatchedEnv]]:
 
 @pytest.fixture
 def core(make_core: Callable[..., genesis_gym.BatchedEnv]) -> genesis_gym.BatchedEnv:
-    """Eight rows of reach, reset with seed 0."""
+    """Eight environments of reach, reset with seed 0."""
     env = make_core(8)
     env.reset(seed=0)
     return env

@@ -71,7 +71,7 @@ def test_an_environment_leaves_the_settings_of_its_process_alone(settings, make_
     core = make_core(8)
     observation, _ = core.reset(seed=0)
     result = core.step(torch.zeros(8, core.action_dim, dtype=torch.float32))
-    dtypes = {value.dtype for value in (observation, result.observation, result.reward)}
+    dtypes = {value.dtype for value in (*observation.values(), *result.observation.values(), result.reward)}
     dtypes |= {value.dtype for value in result.metrics.values() if value.is_floating_point()}
     assert dtypes == {torch.float32}
     assert present() == (2, torch.float64)
@@ -85,7 +85,7 @@ def test_an_environment_is_made_in_a_process_of_double_precision_and_without_hom
     done = run(
         "import os, torch; torch.set_default_dtype(torch.float64); torch.set_num_threads(2)\n"
         f"{MAKE}; observation, _ = env.reset(seed=0)\n"
-        "print(observation.dtype, torch.get_default_dtype(), torch.get_num_threads(), os.environ['HOME'])",
+        "print(observation['policy'].dtype, torch.get_default_dtype(), torch.get_num_threads(), os.environ['HOME'])",
         OMP_NUM_THREADS=None,
         HOME=None,
     )
