@@ -85,7 +85,8 @@ def test_an_environment_is_made_in_a_process_of_double_precision_and_without_hom
     done = run(
         "import os, torch; torch.set_default_dtype(torch.float64); torch.set_num_threads(2)\n"
         f"{MAKE}; observation, _ = env.reset(seed=0)\n"
-        "print(observation['policy'].dtype, torch.get_default_dtype(), torch.get_num_threads(), os.environ['HOME'])",
+        "print(observation['policy'].dtype, torch.get_default_dtype(), torch.get_num_threads())\n"
+        "print(os.environ['HOME'])",
         OMP_NUM_THREADS=None,
         HOME=None,
     )
