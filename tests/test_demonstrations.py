@@ -12,8 +12,8 @@ from genesis_gym import BatchedEnv
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, GenesisGymError
 from genesis_gym.learning import demonstrations
-from genesis_gym.learning.demonstrations import Demonstration, collect, write_minari
-from genesis_gym.learning.scripted import grasp_and_carry
+from genesis_gym.learning.evaluation.demonstrations import Demonstration, collect, write_minari
+from genesis_gym.learning.evaluation.scripted import grasp_and_carry
 
 minari = pytest.importorskip("minari")
 

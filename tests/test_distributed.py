@@ -19,10 +19,10 @@ from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning import callbacks, pipeline
-from genesis_gym.learning.checkpoint import read_checkpoint
-from genesis_gym.learning.config import TrainConfig, make_config
-from genesis_gym.learning.pipeline import rows_of_rank
-from genesis_gym.learning.train import train
+from genesis_gym.learning.agents.checkpoint import read_checkpoint
+from genesis_gym.learning.config.train_config import TrainConfig, make_config
+from genesis_gym.learning.pipeline.run import rows_of_rank
+from genesis_gym.learning.training.train import train
 from genesis_gym.runtime import ranks
 
 ROWS, STEPS, ROLLOUTS = 8, 16, 6

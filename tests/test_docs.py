@@ -15,7 +15,7 @@ import tyro
 
 from genesis_gym.cli.main import OPTIONS, Command, main
 from genesis_gym.learning import pipeline, selfcheck, tune
-from genesis_gym.learning.config import TrainConfig, change_config
+from genesis_gym.learning.config.train_config import TrainConfig, change_config
 from genesis_gym.registration import ENVIRONMENTS, OTHER_EPISODES
 
 ROOT = Path(__file__).parent.parent

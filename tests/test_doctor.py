@@ -16,9 +16,9 @@ import pytest
 
 import genesis_gym
 from genesis_gym.cli.main import main
-from genesis_gym.learning import selfcheck
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.runtime.startup_patches import quick_cpu_name
+from genesis_gym.tools import selfcheck
 from genesis_gym.tools.doctor import PACKAGES, Finding, examine, find
 from genesis_gym.tools.warmup import SCENE_KINDS
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from genesis_gym.learning.evaluate import (
+from genesis_gym.learning.evaluation.evaluate import (
     EVALUATION_SEED,
     EvaluationResult,
     describe,
@@ -19,7 +19,7 @@ from genesis_gym.learning.evaluate import (
     success_by_region,
     wilson_interval,
 )
-from genesis_gym.learning.plots import evaluation_panels, save_picture
+from genesis_gym.learning.report.plots import evaluation_panels, save_picture
 
 
 def steady(observation: torch.Tensor) -> torch.Tensor:

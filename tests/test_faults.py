@@ -22,9 +22,9 @@ from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.cli.main import main
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import RunFolderError
-from genesis_gym.learning.config import TrainConfig, make_config
-from genesis_gym.learning.faults import WINDOW, FaultDump, read_fault, replay_fault
-from genesis_gym.learning.train import train
+from genesis_gym.learning.config.train_config import TrainConfig, make_config
+from genesis_gym.learning.evaluation.faults import WINDOW, FaultDump, read_fault, replay_fault
+from genesis_gym.learning.training.train import train
 
 STEPS = int(os.environ.get("STEPS", "240"))
 ROWS = int(os.environ.get("ROWS", "8"))
@@ -146,7 +146,7 @@ def dump(env: BatchedEnv, config: TrainConfig, folder: Path, place: str, value: 
 @pytest.mark.parametrize("place", ["action", "position", "velocity"])
 @pytest.mark.parametrize("steps", [5, 3 * WINDOW + 5])
 def test_a_fault_comes_back(core, tmp_path, monkeypatch, caplog, place: str, steps: int) -> None:
-    monkeypatch.setattr("genesis_gym.learning.faults.make_core", lambda *args, **kwargs: core)
+    monkeypatch.setattr("genesis_gym.learning.evaluation.faults.make_core", lambda *args, **kwargs: core)
     monkeypatch.setattr(core, "close", lambda: None)
     config = make_config(num_envs=8)
     path = dump(core, config, tmp_path, place, float("nan"), steps)
@@ -163,7 +163,7 @@ def test_a_fault_comes_back(core, tmp_path, monkeypatch, caplog, place: str, ste
 
 def test_training_dumps_a_fault_that_the_command_replays(tmp_path, make_core, monkeypatch, caplog, capsys) -> None:
     env = make_core(8)
-    monkeypatch.setattr("genesis_gym.learning.faults.make_core", lambda *args, **kwargs: env)
+    monkeypatch.setattr("genesis_gym.learning.evaluation.faults.make_core", lambda *args, **kwargs: env)
     monkeypatch.setattr(env, "close", lambda: None)
     apply, calls = env._controller.apply, []
 
@@ -215,7 +215,7 @@ def test_training_tells_of_faults_once(tmp_path, make_core, monkeypatch, caplog)
     ],
 )
 def test_a_damaged_fault_is_refused(core, tmp_path, monkeypatch, change, message: str) -> None:
-    monkeypatch.setattr("genesis_gym.learning.faults.make_core", lambda *args, **kwargs: core)
+    monkeypatch.setattr("genesis_gym.learning.evaluation.faults.make_core", lambda *args, **kwargs: core)
     monkeypatch.setattr(core, "close", lambda: None)
     path = dump(core, make_config(num_envs=8), tmp_path, "action", float("nan"), 5)
     with safetensors.safe_open(path, framework="pt") as file:

@@ -20,10 +20,10 @@ from genesis_gym.adapters.spaces import to_observation
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, MissingDependencyError, RunFolderError
 from genesis_gym.learning import callbacks
-from genesis_gym.learning.config import TrainConfig, make_config, parse_config
-from genesis_gym.learning.evaluate import evaluate_policy, evaluate_run
-from genesis_gym.learning.policy import find_algorithm, load_policy, make_model
-from genesis_gym.learning.train import train
+from genesis_gym.learning.config.train_config import TrainConfig, make_config, parse_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
+from genesis_gym.learning.agents.policy import find_algorithm, load_policy, make_model
+from genesis_gym.learning.training.train import train
 from test_training import Interrupt, bits, with_slow_td3
 
 ROWS = 8

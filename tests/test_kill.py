@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from genesis_gym.learning.runs import remove_torn
+from genesis_gym.learning.runs.folder import remove_torn
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
@@ -27,8 +27,8 @@ import time
 from pathlib import Path
 from genesis_gym.core.make import make_core
 from genesis_gym.learning import callbacks
-from genesis_gym.learning.config import make_config
-from genesis_gym.learning.train import train
+from genesis_gym.learning.config.train_config import make_config
+from genesis_gym.learning.training.train import train
 
 callbacks.CHECKPOINT_SECONDS = 0.0
 flush = os.fsync
@@ -53,7 +53,7 @@ import os
 import signal
 import sys
 from pathlib import Path
-from genesis_gym.learning.runs import write_whole
+from genesis_gym.learning.runs.folder import write_whole
 
 
 def write(path):

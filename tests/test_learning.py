@@ -16,13 +16,13 @@ from stable_baselines3 import PPO
 from conftest import ENV_ID
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning.config import CONFIG_VERSION, make_config, parse_config
-from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_policy, evaluate_run
-from genesis_gym.learning.pipeline import run_pipeline
-from genesis_gym.learning.policy import load_policy
-from genesis_gym.learning.presets import PRESETS, find_preset
-from genesis_gym.learning.report import command_of
-from genesis_gym.learning.runs import new_run_folder, read_config, write_whole
+from genesis_gym.learning.config.train_config import CONFIG_VERSION, make_config, parse_config
+from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, evaluate_policy, evaluate_run
+from genesis_gym.learning.pipeline.run import run_pipeline
+from genesis_gym.learning.agents.policy import load_policy
+from genesis_gym.learning.config.presets import PRESETS, find_preset
+from genesis_gym.learning.report.page import command_of
+from genesis_gym.learning.runs.folder import new_run_folder, read_config, write_whole
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from conftest import random_actions
 from genesis_gym import BatchedEnv, Push, rotations
 from genesis_gym.controllers import CONTROLLERS
 from genesis_gym.errors import ArgumentError
-from genesis_gym.learning.scripted import grasp_and_carry
+from genesis_gym.learning.evaluation.scripted import grasp_and_carry
 from genesis_gym.robots import FRANKA, RobotSpec
 from genesis_gym.tasks.grasp import lacking
 

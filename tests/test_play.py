@@ -20,12 +20,12 @@ from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError
 from genesis_gym.learning import play as play_module
 from genesis_gym.learning import video
-from genesis_gym.learning.config import make_config
-from genesis_gym.learning.evaluate import EVALUATION_SEED, evaluate_policy
-from genesis_gym.learning.play import Episode, play
-from genesis_gym.learning.policy import make_model, save_policy
-from genesis_gym.learning.runs import CONFIG_FILE, POLICY_FILE, write_json
-from genesis_gym.learning.video import GREEN, RED, Layout, record_video
+from genesis_gym.learning.config.train_config import make_config
+from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, evaluate_policy
+from genesis_gym.learning.evaluation.play import Episode, play
+from genesis_gym.learning.agents.policy import make_model, save_policy
+from genesis_gym.learning.runs.folder import CONFIG_FILE, POLICY_FILE, write_json
+from genesis_gym.learning.report.video import GREEN, RED, Layout, record_video
 from genesis_gym.runtime import Simulation
 
 STEPS = 6

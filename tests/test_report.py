@@ -15,9 +15,9 @@ import torch
 from genesis_gym.cli import train as cli_train
 from genesis_gym.cli.main import main
 from genesis_gym.learning import report
-from genesis_gym.learning.config import TrainConfig, make_config
-from genesis_gym.learning.evaluate import evaluate_policy
-from genesis_gym.learning.report import RunFacts, command_of, draw_pictures, write_report
+from genesis_gym.learning.config.train_config import TrainConfig, make_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.report.page import RunFacts, command_of, draw_pictures, write_report
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>$\\frac{"""
 

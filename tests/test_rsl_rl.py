@@ -18,10 +18,10 @@ from conftest import ENV_ID
 from genesis_gym.adapters.rsl_rl import make_rsl_rl_vec_env
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, ClosedError, RunFolderError
-from genesis_gym.learning.checkpoint import carry_over, read_checkpoint
-from genesis_gym.learning.config import make_config
-from genesis_gym.learning.policy import load_policy, make_model
-from genesis_gym.learning.train import train
+from genesis_gym.learning.agents.checkpoint import carry_over, read_checkpoint
+from genesis_gym.learning.config.train_config import make_config
+from genesis_gym.learning.agents.policy import load_policy, make_model
+from genesis_gym.learning.training.train import train
 
 NETWORK = {"class_name": "MLPModel", "hidden_dims": [32, 32], "obs_normalization": True}
 
@@ -281,7 +281,7 @@ def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:
 
 def test_without_rsl_rl_one_line_says_what_to_install(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "genesis_gym.learning.rsl_rl", None)
+    monkeypatch.setitem(sys.modules, "genesis_gym.learning.agents.rsl_rl", None)
     assert main(["train", "--backend", "rsl_rl", "--quiet", "--out", "run"]) == 2
     assert "pip install 'genesis-gym[rsl_rl]'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

@@ -32,12 +32,12 @@ from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, GenesisGymError, RunFolderError, WriteError
 from genesis_gym.learning import callbacks, checkpoint, faults, files, pipeline, policy, study, tune
 from genesis_gym.learning import train as train_module
-from genesis_gym.learning.config import make_config
-from genesis_gym.learning.evaluate import evaluate_policy
-from genesis_gym.learning.faults import FaultDump
-from genesis_gym.learning.report import describe_run
-from genesis_gym.learning.runs import PARTIAL, read_config, write_whole
-from genesis_gym.learning.stages import parse_plan, read_plan, run_stages
+from genesis_gym.learning.config.train_config import make_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.evaluation.faults import FaultDump
+from genesis_gym.learning.report.page import describe_run
+from genesis_gym.learning.runs.folder import PARTIAL, read_config, write_whole
+from genesis_gym.learning.pipeline.stages import parse_plan, read_plan, run_stages
 from genesis_gym.registration import find_spec
 
 CONFIG = make_config(

@@ -21,13 +21,13 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from genesis_gym.core.make import make_core as make_core_of
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning import callbacks, pipeline
-from genesis_gym.learning.checkpoint import carry_over, read_checkpoint, resume
-from genesis_gym.learning.config import change_config, make_config
-from genesis_gym.learning.evaluate import evaluate_policy, evaluate_run
-from genesis_gym.learning.policy import ClippedReward, load_policy, make_model
-from genesis_gym.learning.progress import TrainingProgress
-from genesis_gym.learning.stages import PLAN_FILE, parse_plan, read_plan, run_stages
-from genesis_gym.learning.train import train
+from genesis_gym.learning.agents.checkpoint import carry_over, read_checkpoint, resume
+from genesis_gym.learning.config.train_config import change_config, make_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
+from genesis_gym.learning.agents.policy import ClippedReward, load_policy, make_model
+from genesis_gym.learning.training.progress import TrainingProgress
+from genesis_gym.learning.pipeline.stages import PLAN_FILE, parse_plan, read_plan, run_stages
+from genesis_gym.learning.training.train import train
 from genesis_gym.variation.curriculum import Curriculum
 from genesis_gym.variation.levels import RowDifficulty
 from genesis_gym.variation.randomization import Randomization
@@ -442,7 +442,7 @@ def test_stages_carry_over_and_resume(tmp_path, monkeypatch) -> None:
     kept = safetensors.torch.load_file(folder / "1-frankamotor-v0" / "checkpoint.safetensors")
     seen = []
     monkeypatch.setattr(
-        "genesis_gym.learning.train.carry_over",
+        "genesis_gym.learning.training.train.carry_over",
         lambda before, model, env: (
             carry_over(before, model, env),
             seen.append({n: v.clone() for n, v in model.policy.state_dict().items()}),

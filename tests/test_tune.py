@@ -26,18 +26,18 @@ from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning import study as study_module
 from genesis_gym.learning import trials as trials_module
 from genesis_gym.learning import tune as tune_module
-from genesis_gym.learning.config import make_config, parse_config
-from genesis_gym.learning.evaluate import evaluate_policy
-from genesis_gym.learning.search_space import SPACES, Categorical, FloatRange, IntRange, parse_space, read_space
-from genesis_gym.learning.study import (
+from genesis_gym.learning.config.train_config import make_config, parse_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.tuning.search_space import SPACES, Categorical, FloatRange, IntRange, parse_space, read_space
+from genesis_gym.learning.tuning.study import (
     make_tune_config,
     one_line,
     open_study,
     study_folder,
 )
-from genesis_gym.learning.trials import TrialFailedError, fail_dead_trials, is_counted, run_trials
-from genesis_gym.learning.tune import tune
-from genesis_gym.learning.tune_plots import plot_study
+from genesis_gym.learning.tuning.trials import TrialFailedError, fail_dead_trials, is_counted, run_trials
+from genesis_gym.learning.tuning.tune import tune
+from genesis_gym.learning.tuning.plots import plot_study
 from genesis_gym.runtime import Simulation
 
 SPACE = {
@@ -285,7 +285,7 @@ def test_interrupting_says_how_to_go_on(tmp_path, space_file, capsys, monkeypatc
     def interrupt(*args, **kwargs) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("genesis_gym.learning.tune.tune", interrupt)
+    monkeypatch.setattr("genesis_gym.learning.tuning.tune.tune", interrupt)
     assert main(words(tmp_path / "t", space_file)) == 130
     assert f"the same command with --out {tmp_path}" in capsys.readouterr().err.replace("\n", "")
 

@@ -24,7 +24,7 @@ class GenesisRslRlVecEnv(VecEnv):
     actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
 
     Where an episode runs out of time RSL-RL's own PPO adds γ V(s) of the state *before* the last step, since it never
-    asks for the one after; `extras["final_observation"]` has that one for whoever bootstraps exactly.
+    asks for the one after; `extras["final_observation"]` has that one, and `genesis-gym train` bootstraps with its value.
 
     Attributes:
         core: The batched environment behind it.

@@ -21,7 +21,7 @@ from genesis_gym.cli.train import Demo, Train
 from genesis_gym.cli.tune import Tune
 from genesis_gym.cli.warmup import Warmup
 from genesis_gym.errors import ArgumentError, GenesisGymError
-from genesis_gym.runtime.ranks import rank, world_size
+from genesis_gym.learning.agents.ranks import rank, world_size
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]

@@ -33,9 +33,9 @@ class Play:
 
     def run(self, console: Console) -> int:
         """Do it."""
-        from genesis_gym.learning.evaluate import EVALUATION_SEED
-        from genesis_gym.learning.play import watch_run
-        from genesis_gym.learning.runs import locate
+        from genesis_gym.learning.config.seeds import EVALUATION_SEED
+        from genesis_gym.learning.evaluation.play import watch_run
+        from genesis_gym.learning.runs.folder import locate
         from genesis_gym.runtime import DEVICES
         from genesis_gym.runtime.system import has_display
 
@@ -49,7 +49,7 @@ class Play:
             played = watch_run(self.source, episodes, seed, console, self.device, **which)
         else:
             try:
-                from genesis_gym.learning.video import record_run
+                from genesis_gym.learning.report.video import record_run
             except ImportError as error:
                 raise MissingDependencyError(
                     f"a video needs more packages ({error}); pip install 'genesis-gym[video]' brings them"

@@ -54,8 +54,8 @@ class Tune:
     def run(self, console: Console) -> int:
         """Do it; 1 when no trial was completed."""
         try:
-            from genesis_gym.learning.search_space import read_space
-            from genesis_gym.learning.study import make_tune_config, study_folder
+            from genesis_gym.learning.tuning.search_space import read_space
+            from genesis_gym.learning.tuning.study import make_tune_config, study_folder
         except ImportError as error:
             raise MissingDependencyError(f"{error}; pip install 'genesis-gym[tune]' brings it") from error
         from genesis_gym.runtime import DEVICES
@@ -78,7 +78,7 @@ class Tune:
         folder = study_folder(self.out, f"tune-{self.env.rpartition('/')[2]}-{algorithm}".lower())
 
         console.print("Importing Genesis, Stable-Baselines3 and Optuna …")
-        from genesis_gym.learning.tune import BEST_FILE, tune
+        from genesis_gym.learning.tuning.tune import BEST_FILE, tune
 
         try:
             result = tune(
@@ -86,7 +86,7 @@ class Tune:
                 folder,
                 trials=self.trials,
                 storage=self.storage,
-                backend=self.device,
+                device=self.device,
                 console=console,
             )
         except KeyboardInterrupt:

@@ -251,7 +251,7 @@ def _kernel_cache() -> str:
 
 
 def _video() -> str:
-    """Encode some frames as `genesis_gym.learning.video` does, and read them back."""
+    """Encode some frames as `genesis_gym.learning.report.video` does, and read them back."""
     import imageio.v3 as iio
     import numpy as np
 

@@ -11,7 +11,7 @@ import torch
 from rich.console import Console
 
 from genesis_gym.core.make import make_core
-from genesis_gym.learning.progress import announced
+from genesis_gym.learning.console import status
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.runtime.backend import cached_kernels, describe_device, start, stop
 
@@ -72,7 +72,7 @@ def warm_up(console: Console, backend: str = "auto") -> WarmUp:
     try:
         for title, arguments in SCENE_KINDS.items():
             begin = time.perf_counter()
-            with announced(console, title):
+            with status(console, title):
                 _use(backend=backend, **arguments)
             seconds[title] = time.perf_counter() - begin
     finally:
