@@ -163,12 +163,6 @@ def test_python_without_assertions_is_refused_in_one_line(options: tuple[str, ..
     assert "PYTHONOPTIMIZE" in last
 
 
-def test_the_doctor_names_missing_assertions() -> None:
-    done = run("from genesis_gym.cli.main import main; raise SystemExit(main(['doctor', '--quick']))", "-O")
-    assert done.returncode == 1
-    assert "! Python " in done.stdout and "PYTHONOPTIMIZE" in done.stdout
-
-
 # Patches
 
 
