@@ -275,7 +275,7 @@ def _data_uri(kind: str, data: bytes) -> str:
 
 def _template() -> jinja2.Template:
     """The page, into which everything is written escaped."""
-    loader = jinja2.PackageLoader("genesis_gym.learning", ".")
+    loader = jinja2.PackageLoader("genesis_gym.learning.report", ".")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
