@@ -1,5 +1,5 @@
-"""The module name under which the training guide imports `GenesisGymWrapper`."""
+"""The module that the training guide imports from."""
 
-from genesis_gym.adapters.single import GenesisGymWrapper, ReachingEnv
+from genesis_gym.adapters.single import GenesisGymWrapper
 
-__all__ = ["GenesisGymWrapper", "ReachingEnv"]
+__all__ = ["GenesisGymWrapper"]

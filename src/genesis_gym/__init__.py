@@ -51,11 +51,31 @@ _HOMES = {
     "make_sb3_vec_env": "genesis_gym.adapters.sb3",
 }
 
-__all__ = [  # noqa: PLE0604 - the names of `_HOMES` are strings
+__all__ = [
+    "SOFT",
+    "STIFF",
+    "ArmGoalTask",
+    "ArmTask",
+    "BatchedEnv",
+    "Component",
+    "Curriculum",
+    "Evaluation",
     "GenesisGymError",
+    "GenesisGymWrapper",
+    "GenesisRslRlVecEnv",
+    "GenesisSb3VecEnv",
+    "GenesisVectorEnv",
+    "GoalTask",
+    "Physics",
+    "RobotSpec",
+    "StepResult",
+    "Task",
+    "World",
     "__version__",
+    "make_core",
+    "make_rsl_rl_vec_env",
+    "make_sb3_vec_env",
     "register",
-    *_HOMES,
 ]
 
 

@@ -37,7 +37,7 @@ ENVIRONMENTS: list[str] = []
 
 
 def register(env_id: str, task: str | type, *, max_episode_steps: int | None = None, **options: Any) -> None:
-    """Register an environment, single and batched, for `gymnasium.make`, `gymnasium.make_vec` and `genesis-gym train`.
+    """Register an environment for `gymnasium.make`, `gymnasium.make_vec` and `genesis-gym train`.
 
     Args:
         env_id: Such as `"My/Env-v0"`.
@@ -127,8 +127,9 @@ def find_spec(env_id: str) -> EnvSpec:
         if module in sys.modules:
             raise ArgumentError(f"env={safe_repr(env_id)} cannot be made: {module} registers no {safe_repr(name)}")
         raise ArgumentError(
-            f"env={safe_repr(env_id)} is registered by the module {safe_repr(module)}, which is not imported, since "
-            f"an id may come from a file: if you trust the module, add --import {module[:100]} (in Python: import it)"
+            f"env={safe_repr(env_id)} is registered by the module {safe_repr(module)}, which is not imported, "
+            "since an id may come from a file: if you trust the module, add --import "
+            f"{module[:100]} (in Python: import it)"
         )
     try:
         spec = gymnasium.spec(name)
@@ -141,7 +142,5 @@ def find_spec(env_id: str) -> EnvSpec:
         check_choice("env", env_id, ENVIRONMENTS)
         raise ArgumentError(f"env={safe_repr(env_id)} cannot be made: {error}") from error
     if "task" not in spec.kwargs:
-        raise ArgumentError(
-            f"env={safe_repr(env_id)} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}"
-        )
+        raise ArgumentError(f"env={safe_repr(env_id)} has no genesis-gym task; allowed: {', '.join(ENVIRONMENTS)}")
     return spec

@@ -29,7 +29,9 @@ def validate(model: type[Model], name: str, given: object) -> Model:
     if isinstance(given, model):
         return given
     if not isinstance(given, Mapping):
-        raise ArgumentError(f"{name}={safe_repr(given)} is not allowed; it must be a mapping or a {model.__name__}")
+        raise ArgumentError(
+            f"{name}={safe_repr(given)} is not allowed; it must be a mapping or a {model.__name__}"
+        )
     for field in given:
         check_choice(name, field, model.model_fields)
     try:

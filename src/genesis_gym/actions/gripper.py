@@ -14,8 +14,8 @@ class Gripper(ActionTerm):
     """One number, where the fingers go at the speed of the real ones: -1 is closed, 1 is open.
 
     Their target is never farther ahead of them than makes the grasp force: so a closing gripper presses with that
-    force on whatever is in between, and lets go of it within ten commands of 20 ms. The fingers have one target, as
-    the drive of the real ones couples them: what they hold stays in the middle.
+    force on whatever is in between, and lets go of it within ten commands of 20 ms. The fingers have one target,
+    as the drive of the real ones couples them: what they hold stays in the middle.
 
     Attributes:
         target: Position of the fingers to be, metres from closed, `(num_envs, 1)`.

@@ -166,8 +166,8 @@ class JointDelta(JointTarget):
 class JointVelocity(JointDelta):
     """The action is a speed, as in `JointDelta`, held by a servo of velocity alone.
 
-    The torque is kv (v* - v). `JointDelta` also pulls each joint to where its speeds have added up to, so that at 0
-    it stands against gravity; here at 0 a joint is braked and sinks, at the speed of its load over kv.
+    The torque is kv (v* - v). `JointDelta` also pulls each joint to where its speeds have added up to, so that at
+    0 it stands against gravity; here at 0 a joint is braked and sinks, at the speed of its load over kv.
     """
 
     lead = 0.0  # no position is remembered

@@ -17,7 +17,6 @@ class ActionTerm(Component):
         low: Least values, `(size,)`; -1 unless set.
         high: Greatest values, `(size,)`; 1 unless set. What exceeds the bounds is clipped.
         action: The latest one, within the bounds, `(num_envs, size)`.
-        change: How much it differs from the one before, `(num_envs, size)`.
     """
 
     size: int
@@ -33,7 +32,12 @@ class ActionTerm(Component):
         self.low = -torch.ones(size, device=world.device, dtype=torch.float32)
         self.high = torch.ones(size, device=world.device, dtype=torch.float32)
         self.action = world.zeros(size)
-        self.change = world.zeros(size)
+        self._previous = self.action
+
+    @property
+    def change(self) -> torch.Tensor:
+        """How much the latest action differs from the one before, `(num_envs, size)`."""
+        return self.action - self._previous
 
     @property
     def neutral(self) -> torch.Tensor:
@@ -47,7 +51,7 @@ class ActionTerm(Component):
     def reset(self, envs: torch.Tensor, rng: EnvRandom) -> None:
         """Forget the past of some environments. Call super first."""
         self.action = torch.where(envs[:, None], self.neutral, self.action)
-        self.change = torch.where(envs[:, None], 0.0, self.change)
+        self._previous = torch.where(envs[:, None], self.action, self._previous)
 
     def process(self, action: torch.Tensor) -> None:
         """Take an action, once in a control step. Call super first.
@@ -55,8 +59,7 @@ class ActionTerm(Component):
         Args:
             action: Within the bounds, finite, `(num_envs, size)`.
         """
-        self.change = action - self.action
-        self.action = action
+        self._previous, self.action = self.action, action
 
     def apply(self) -> None:
         """Act on the world; called before every physics step."""
@@ -130,8 +133,9 @@ class Actions(Component):
             action = self._late.gather(0, index[None, :, None].expand(1, *action.shape))[0]
         first = 0
         for term in self.terms.values():
-            term.process(action[:, first : first + term.size])
-            first += term.size
+            if term.size:
+                term.process(action[:, first : first + term.size])
+                first += term.size
 
     def apply(self) -> None:
         """Let every term act on the world; called before every physics step."""
@@ -147,6 +151,4 @@ class Actions(Component):
         def prepare(greatest: float) -> None:
             self._late = self.action.expand(1 + int(greatest), -1, -1).clone()
 
-        return {
-            "action_latency": Property(write=write, nominal=0.0, integer=True, prepare=prepare)
-        }
+        return {"action_latency": Property(write=write, nominal=0.0, integer=True, prepare=prepare)}

@@ -24,8 +24,8 @@ GAIN = 0.3
 class ToolPose(JointTarget):
     """The action is the tool's velocity: three numbers along, three about the world's axes.
 
-    ±1 is `TOOL_SPEED` and `TURN_SPEED`. Damped-least-squares IK; joint speeds are scaled together, so that the tool
-    stays on its path.
+    ±1 is `TOOL_SPEED` and `TURN_SPEED`. Damped-least-squares IK; joint speeds are scaled together, so that the
+    tool stays on its path.
     """
 
     size_of_action = 6

@@ -9,8 +9,7 @@ import torch
 from gymnasium.vector import AutoresetMode
 
 from genesis_gym.core import BatchedEnv
-from genesis_gym.core.env import Metrics
-from genesis_gym.core.observation import Observation
+from genesis_gym.core.result import Metrics, Observation
 from genesis_gym.errors import NotResetError
 
 

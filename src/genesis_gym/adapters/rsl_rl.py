@@ -12,19 +12,19 @@ from tensordict import TensorDict
 
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.core import BatchedEnv, make_core
-from genesis_gym.core.observation import Observation
+from genesis_gym.core.result import Observation
 from genesis_gym.errors import ArgumentError
 
 
 class GenesisRslRlVecEnv(VecEnv):
     """A batched environment as RSL-RL's runners see it.
 
-    Environments that end are reset within the step. RSL-RL never resets an environment itself, so the first episodes
-    begin here and now. The groups of observations are those of the task; RSL-RL's `obs_groups` says which of them
-    actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
+    Environments that end are reset within the step. RSL-RL never resets an environment itself, so the first
+    episodes begin here and now. The groups of observations are those of the task; RSL-RL's `obs_groups` says which
+    of them actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
 
-    Where an episode runs out of time RSL-RL's own PPO adds γ V(s) of the state *before* the last step, since it never
-    asks for the one after; `extras["final_observation"]` has that one, and `genesis-gym train` bootstraps with its value.
+    Where an episode runs out of time RSL-RL's own PPO adds γ V(s) of the state *before* the last step, since it
+    never asks for the one after; `extras["final_observation"]` has that one for whoever bootstraps exactly.
 
     Attributes:
         core: The batched environment behind it.
@@ -102,7 +102,8 @@ class GenesisRslRlVecEnv(VecEnv):
             Observations, rewards, dones (int64, 0 or 1) and extras:
 
             - `time_outs`, bool `(num_envs,)`: the episode was truncated, and not terminated.
-            - `final_observation`, a TensorDict: the true last observation of environments that ended, elsewhere the
+            - `final_observation`, a TensorDict: the true last observation of environments that ended, elsewhere
+            the
               observation returned.
             - `metrics`: those of the step, as in `StepResult`.
             - `log`, which RSL-RL averages and writes down: the metrics that are one number for each environment,

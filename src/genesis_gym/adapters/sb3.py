@@ -22,7 +22,8 @@ Indices = int | Iterable[int] | None
 class GenesisSb3VecEnv(VecEnv):
     """A batched environment as SB3 sees it.
 
-    Environments that end are reset within the step; `infos[i]["terminal_observation"]` is the true last observation.
+    Environments that end are reset within the step; `infos[i]["terminal_observation"]` is the true last
+    observation.
 
     Attributes:
         core: The batched environment behind it.

@@ -22,9 +22,9 @@ from genesis_gym.tasks import Task
 class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
     """A task in Genesis as a `gymnasium.Env`, as `gymnasium.make` returns it.
 
-    With no task it offers an arm alone, to be subclassed: override `reset` and `step`, and call super. A subclass may
-    return another observation than the task's: the space follows what its `reset` gives. What should run fast, in
-    many environments, is better written as a `genesis_gym.Task`.
+    With no task it offers an arm alone, to be subclassed: override `reset` and `step`, and call super. A subclass
+    may return another observation than the task's: the space follows what its `reset` gives. What should run fast,
+    in many environments, is better written as a `genesis_gym.Task`.
 
     Attributes:
         core: The batched environment behind it.
@@ -61,8 +61,8 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
             render_mode: `"rgb_array"`, which needs no display, `"human"`, which opens the viewer, or None.
             task: A name in `genesis_gym.tasks.TASKS`, a `Task` subclass or an instance of one.
             max_steps: Control steps after which an episode is truncated; None for never.
-            **options: Fields of the task, and `reward`, `reward_weights`, `goal`, `randomization`, `curriculum` and
-                `observation_parts` of `BatchedEnv`.
+            **options: Fields of the task, and `reward`, `reward_weights`, `goal`, `randomization`, `curriculum`
+                and `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.
@@ -101,14 +101,14 @@ class GenesisGymWrapper(gymnasium.Env[Any, NDArray[Any]]):
         return self.core.max_episode_steps
 
     @property
-    def observation_space(self) -> Space[Any]:  # type: ignore[override]
+    def observation_space(self) -> Space[Any]:
         """Space of the observation: what was assigned, else what a subclass's `reset` gives."""
         if not self._space_is_known:
             self._space_is_known = True  # `reset` may ask for the space
-            numpy_state = np.random.get_state()  # noqa: NPY002 - the guide's subclasses draw from it
+            numpy_state = np.random.get_state()
             with self.core.evaluation_mode():
                 observation, _ = self.reset()
-            np.random.set_state(numpy_state)  # noqa: NPY002
+            np.random.set_state(numpy_state)
             if isinstance(observation, np.ndarray) and not self._space.contains(observation):
                 self._space = Box(-np.inf, np.inf, observation.shape, observation.dtype.type)
         return self._space

@@ -55,8 +55,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
                 `math.inf` for never.
             autoreset_mode: When an environment that ended is reset, as Gymnasium defines it: `NEXT_STEP`,
                 `SAME_STEP` or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
-            **options: Fields of the task, such as `robot` (or `robot_type`), and `reward`, `reward_weights`, `goal`,
-                `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
+            **options: Fields of the task, such as `robot` (or `robot_type`), and `reward`, `reward_weights`,
+                `goal`, `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
 
         Raises:
             ArgumentError: An argument has a value that is not allowed.

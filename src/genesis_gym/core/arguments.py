@@ -63,7 +63,7 @@ class Arguments:
         Args:
             task: A name, a class or an instance.
             num_envs: Environments.
-            **options: The other fields; what is none of them is the task's.
+            options: The other fields; what is none of them is the task's.
 
         Raises:
             ArgumentError: A value is not allowed; it is named with what is.
@@ -114,7 +114,7 @@ def check_action(action: torch.Tensor, num_envs: int, action_dim: int) -> torch.
             f"action has shape {tuple(action.shape)}; it must be (num_envs, action_dim) = "
             f"({num_envs}, {action_dim})"
         )
-    return action.detach()
+    return action.clone() if action.is_inference() else action.detach()
 
 
 def check_mask(envs: torch.Tensor, num_envs: int) -> torch.Tensor:
@@ -162,7 +162,7 @@ def check_seeds(
     if _is_integer(seed):
         first = operator.index(seed)  # type: ignore[arg-type]
         seeds: list[Any] = [first + i for i in range(num_envs)]
-    elif isinstance(seed, Sequence) and not isinstance(seed, str) or hasattr(seed, "__array__"):
+    elif isinstance(seed, (list, tuple, range)) or hasattr(seed, "__array__"):
         seeds = list(seed)  # type: ignore[arg-type]
     else:
         raise ArgumentError(

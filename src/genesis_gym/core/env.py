@@ -7,55 +7,33 @@ steps, the task evaluates, rewards and observes. It never resets an environment 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from genesis_gym.core.arguments import Arguments, check_action, check_mask, check_seeds, check_steps, check_weights
+from genesis_gym.core.episodes import Episodes
 from genesis_gym.core.objective import Objective
-from genesis_gym.core.observation import Observation, Observations
+from genesis_gym.core.observation import Observations
 from genesis_gym.core.recorder import Recorder
+from genesis_gym.core.result import Metrics, Observation, StepResult, choose, in_normal_mode
 from genesis_gym.errors import ArgumentError, ClosedError, NotResetError
 from genesis_gym.runtime.random import EpisodeRandom
+from genesis_gym.runtime.state import State, Stateful, check_state, known_empty, restore
 from genesis_gym.runtime.torch_settings import with_simulation_settings
 from genesis_gym.tasks import Task
-from genesis_gym.tasks.task import Evaluation
 from genesis_gym.variation import CurriculumState, Randomization
 from genesis_gym.world import World
-from genesis_gym.world.component import State, check_state, components, restore
+from genesis_gym.world.component import components
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Metrics = dict[str, torch.Tensor]
 
-
-class StepResult(NamedTuple):
-    """What one control step gives, for every environment.
-
-    Attributes:
-        observation: Group → `(num_envs, ...)`, of the state just reached; one group `policy` unless the task has
-            others.
-        reward: float32 `(num_envs,)`.
-        terminated: bool `(num_envs,)`: the task ended, by success or otherwise.
-        truncated: bool `(num_envs,)`: the clock ran out, the task was cut short, or the environment is faulty;
-            never together with terminated.
-        metrics: Name → `(num_envs,)`: `is_success`, `fault`, `end/<reason>` of each reason, the task's metrics,
-            `reward/<term>` of this step, `reward_sum/<term>` of the episode so far, `difficulty` with a curriculum,
-            and `randomization/<name>`, `(num_envs,)` or `(num_envs, k)`.
-    """
-
-    observation: Observation
-    reward: torch.Tensor
-    terminated: torch.Tensor
-    truncated: torch.Tensor
-    metrics: Metrics
-
-
-class BatchedEnv:
+class BatchedEnv(Stateful):
     """A task in `num_envs` environments of one Genesis scene.
 
     No tensor that a method returns is changed by a later call.
@@ -119,31 +97,22 @@ class BatchedEnv:
 
     def _allocate(self, arguments: Arguments) -> None:
         """Run the task's hooks once to infer observation sizes and reward terms, and make the buffers."""
-        world, actions = self.world, self.task.actions
+        actions = self.task.actions
         self.action_dim, self.action_low, self.action_high = actions.size, actions.low, actions.high
-        self._none = torch.zeros(self.num_envs, dtype=torch.bool, device=self.device)
-        self._all = ~self._none
-        self._clock = torch.zeros(self.num_envs, dtype=torch.int64, device=self.device)
-        self._fault_counts = torch.zeros_like(self._clock)
-        self._faulty = self._done = self._none
+        self._all = torch.ones(self.num_envs, dtype=torch.bool, device=self.device)
+        self._no_reward = self.world.zeros()
         self._random = EpisodeRandom(self.num_envs, self.device)
         seeds, _ = check_seeds(secrets.randbits(62), self.num_envs, self.device)
         self._random.seed(seeds, self._all)
-
         groups = self._objective.observe()
         self._observations = Observations(self.task, groups, arguments.observation_parts)
         self._observation, _ = self._observations.read(groups, self._random)
-        terms = self._objective.terms(self.task.evaluate())
-        self.reward_weights = check_weights(arguments.reward_weights, list(terms), self._objective.reward_weights)
+        terms = list(self._objective.terms(self.task.evaluate()))
+        self.reward_weights = check_weights(arguments.reward_weights, terms, self._objective.reward_weights)
         weighted = [name for name in terms if self.reward_weights[name]]
-        self._reward_sums = torch.zeros(len(weighted), self.num_envs, dtype=torch.float32, device=self.device)
-        self._no_reward = world.zeros()
-        self._randomization = (
-            Randomization(arguments.randomization, self.task, self._observations)
-            if arguments.randomization
-            else None
-        )
-        curriculum = arguments.curriculum
+        self._episodes = Episodes(self.num_envs, weighted, self.device)
+        ranges, curriculum = arguments.randomization, arguments.curriculum
+        self._randomization = Randomization(ranges, self.task, self._observations) if ranges else None
         self._curriculum = None if curriculum is None else CurriculumState(curriculum, self.num_envs, self.device)
 
     @property
@@ -169,16 +138,16 @@ class BatchedEnv:
     @property
     def fault_counts(self) -> torch.Tensor:
         """Faults of each environment since it was made, int64 `(num_envs,)`."""
-        return self._fault_counts.clone()
+        return self._episodes.fault_counts.clone()
 
     @property
     def episode_steps(self) -> torch.Tensor:
-        """Control steps that each environment's episode has taken, int64 `(num_envs,)`; assign it to set clocks."""
-        return self._clock.clone()
+        """Control steps that each episode has taken, int64 `(num_envs,)`; assign it to set the clocks."""
+        return self._episodes.clock.clone()
 
     @episode_steps.setter
     def episode_steps(self, steps: torch.Tensor) -> None:
-        self._clock = check_steps(steps, self.num_envs).to(self.device, copy=True)
+        self._episodes.clock = check_steps(steps, self.num_envs).to(self.device, copy=True)
 
     def randomize_episode_length(self) -> None:
         """Set each clock to a step of its own, at random, so that episodes end at different times.
@@ -188,11 +157,12 @@ class BatchedEnv:
         same.
         """
         if self.max_episode_steps is not None:
-            self._clock = (self._random.uniform("clock", 0.0, 1.0) * self.max_episode_steps).long()
+            share = self._random.uniform("clock", 0.0, 1.0)
+            self._episodes.clock = (share * self.max_episode_steps).long()
 
     @property
     def difficulty(self) -> torch.Tensor:
-        """How hard the next episode of each environment will be, float `(num_envs,)`; 1 is the task as declared."""
+        """How hard the next episode of each environment will be, float `(num_envs,)`; 1 is the task itself."""
         levels = self.task.difficulty if self._curriculum is None else self._curriculum.difficulty
         return levels.clone()
 
@@ -209,8 +179,7 @@ class BatchedEnv:
         self._curriculum.increase(self._all)
 
     @with_simulation_settings
-    @torch.inference_mode(mode=False)
-    @torch.no_grad()
+    @in_normal_mode
     def reset(
         self, envs: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
     ) -> tuple[Observation, Metrics]:
@@ -240,7 +209,8 @@ class BatchedEnv:
             self._random.seed(seeds[0], mask & seeds[1])
         self._random.next_episode(mask)
         if self._curriculum is not None:
-            self._count_unseen_ends(mask)
+            if self.max_episode_steps is None:  # below Gymnasium's `TimeLimit` only a reset tells of such an end
+                self._curriculum.count(self._episodes.aborted(mask), ~self._all)
             self.task.difficulty = torch.where(mask, self._curriculum.difficulty, self.task.difficulty)
 
         self.world.reset_scene(mask)
@@ -248,20 +218,16 @@ class BatchedEnv:
             self._randomization.reset(mask, self._random)
         for component in reversed(self._components):
             component.reset(mask, self._random)
-        self._clock = torch.where(mask, 0, self._clock)
-        self._faulty, self._done = self._faulty & ~mask, self._done & ~mask
-        self._reward_sums = torch.where(mask, 0.0, self._reward_sums)
+        self._episodes.reset(mask)
         self._started = True
 
-        evaluation = self.task.evaluate()
-        fresh, _ = self._observations.read(self._objective.observe(), self._random.at(self._clock))
-        self._observation = _choose(mask, fresh, self._observation)
-        nothing = dict.fromkeys((name for name, weight in self.reward_weights.items() if weight), self._no_reward)
-        return self.observation, self._metrics(evaluation, nothing, self._none)
+        rng = self._random.at(self._episodes.clock)
+        fresh, _ = self._observations.read(self._objective.observe(), rng)
+        self._observation = choose(mask, fresh, self._observation)
+        return self.observation, self._with_settings(self._episodes.metrics(self.task.evaluate()))
 
     @with_simulation_settings
-    @torch.inference_mode(mode=False)
-    @torch.no_grad()
+    @in_normal_mode
     def step(self, action: torch.Tensor) -> StepResult:
         """Take one control step in every environment.
 
@@ -283,62 +249,41 @@ class BatchedEnv:
         self._require_open("step()")
         if not self._started:
             raise NotResetError("step() was called before reset(); call reset() first")
-        checked, faulty = self._checked(action)
+        safe, faulty = self._checked(action)
         if self.recorder is not None:
             self.recorder.before_step(self, action)
         if self.world.has_viewer:
             self.task.show()
 
-        self.task.actions.process(checked)
+        self.task.actions.process(safe)
         for _ in range(self.task.decimation):
             self.task.actions.apply()
             faulty = faulty | self.world.step()
         faulty = faulty | self.world.faulty_envs()
-        self._clock = self._clock + 1
-        rng = self._random.at(self._clock)
+        self._episodes.clock = self._episodes.clock + 1
+        rng = self._random.at(self._episodes.clock)
         for component in self._components:
             component.update(rng)
 
         evaluation = self.task.evaluate()
         terms = self._objective.terms(evaluation)
         terms = {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}
-        observation, total = self._observations.read(self._objective.observe(), rng)
-        return self._finish(evaluation, terms, observation, total, faulty)
-
-    def _finish(
-        self,
-        evaluation: Evaluation,
-        terms: dict[str, torch.Tensor],
-        observation: Observation,
-        total: torch.Tensor,
-        faulty: torch.Tensor,
-    ) -> StepResult:
-        """Judge faults and ends. What an episode was worth is latched at its end: what comes after counts nothing."""
         reward = sum(terms.values(), start=self._no_reward)
+        observation, total = self._observations.read(self._objective.observe(), rng)
         faulty = faulty | ~torch.isfinite(total + reward)  # finite only if all is
-        newly_faulty = faulty & ~self._faulty & ~self._done
-        self._fault_counts = self._fault_counts + newly_faulty
-        faulty = self._faulty | faulty
-        self._faulty = self._faulty | newly_faulty
-        self._observation = _choose(faulty, self._observation, observation)
-        if terms:
-            counted = torch.where(faulty | self._done, 0.0, torch.stack(list(terms.values())))
-            self._reward_sums = self._reward_sums + counted
 
-        terminated = _any(evaluation.terminated, self._none) & ~faulty
-        timed_out = self._none
-        if self.max_episode_steps is not None:
-            timed_out = (self._clock >= self.max_episode_steps) & ~terminated & ~faulty
-        truncated = faulty | timed_out | (_any(evaluation.truncated, self._none) & ~terminated)
-        ended = (terminated | truncated) & ~self._done
-        self._done = self._done | ended
-        metrics = self._metrics(evaluation, terms, faulty)
-        metrics["end/time_limit"] = timed_out
+        judged = self._episodes.judge(evaluation, terms, faulty, self.max_episode_steps)
+        self._observation = (
+            choose(judged.faulty, self._observation, observation) if judged.any_fault else observation
+        )
+        metrics = self._with_settings(self._episodes.metrics(evaluation, terms, judged))
         if self._curriculum is not None:
-            self._curriculum.count(ended, metrics["is_success"])
+            self._curriculum.count(judged.ended, metrics["is_success"])
         if self.recorder is not None:
-            self.recorder.after_step(self, newly_faulty)
-        return StepResult(self.observation, torch.where(faulty, 0.0, reward), terminated, truncated, metrics)
+            self.recorder.after_step(self, judged.newly_faulty)
+        if judged.any_fault:
+            reward = torch.where(judged.faulty, 0.0, reward)
+        return StepResult(self.observation, reward, judged.terminated, judged.truncated, metrics)
 
     @with_simulation_settings
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
@@ -358,8 +303,8 @@ class BatchedEnv:
         Raises:
             ArgumentError: The environment was made without `goal=True`.
         """
-        goals = (torch.as_tensor(goal) for goal in (achieved_goal, desired_goal))
-        reward = self._objective.compute_reward(*goals, self.reward_weights)
+        achieved, desired = torch.as_tensor(achieved_goal), torch.as_tensor(desired_goal)
+        reward = self._objective.compute_reward(achieved, desired, self.reward_weights)
         return reward if isinstance(achieved_goal, torch.Tensor) else reward.numpy()
 
     @with_simulation_settings
@@ -408,21 +353,10 @@ class BatchedEnv:
             yield
         finally:
             self._curriculum = curriculum
-            self._load(state)
-
-    def state_dict(self) -> State:
-        """Everything that the future of this environment depends on, for a checkpoint.
-
-        Returns:
-            Nested dictionaries of tensors, none of which is changed by a later call.
-        """
-        return {name: part.state_dict() for name, part in self._stateful().items()} | {
-            "core": {name: tensor.clone() for name, tensor in self._buffers().items()},
-            "observation": self.observation,
-        }
+            restore(self, state)
 
     @with_simulation_settings
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: State) -> None:
         """Continue from what `state_dict` gave, bit for bit on the same machine.
 
         Args:
@@ -436,35 +370,11 @@ class BatchedEnv:
         check_state(self.state_dict(), state)
         if self.recorder is not None:
             self.recorder.before_reset(self, None)
-        self._load(state)
+        restore(self, state)
 
-    def _load(self, state: Mapping[str, Any]) -> None:
-        for name, part in self._stateful().items():
-            if isinstance(part, EpisodeRandom):
-                part.load_state_dict(state[name])
-            else:
-                restore(part, state[name])
-        for name, tensor in self._buffers().items():
-            setattr(self, f"_{name}", state["core"][name].to(tensor.device, copy=True))
-        self._observation = {
-            group: state["observation"][group].to(tensor.device, copy=True)
-            for group, tensor in self._observation.items()
-        }
-
-    def _stateful(self) -> dict[str, Any]:
-        parts = {
-            "random": self._random,
-            "task": self.task,
-            "observations": self._observations,
-            "randomization": self._randomization,
-            "curriculum": self._curriculum,
-        }
-        return {name: part for name, part in parts.items() if part is not None}
-
-    def _buffers(self) -> dict[str, torch.Tensor]:
-        """Tensors of the core itself that its future depends on."""
-        names = ("clock", "faulty", "done", "fault_counts", "reward_sums")
-        return {name: getattr(self, f"_{name}") for name in names}
+    def _state_items(self) -> Iterator[tuple[str, Any]]:
+        """All but the recorder, which changes nothing."""
+        return ((name, value) for name, value in vars(self).items() if name != "recorder")
 
     def __reduce__(self) -> Any:
         """Refuse to be pickled or copied.
@@ -473,28 +383,12 @@ class BatchedEnv:
             TypeError: Always.
         """
         raise TypeError(
-            "an environment cannot be pickled or copied; make another with the same arguments (env.spec), and keep "
-            "its state by state_dict()"
+            "an environment cannot be pickled or copied; make another with the same arguments (env.spec), and "
+            "keep its state by state_dict()"
         )
 
-    def _count_unseen_ends(self, envs: torch.Tensor) -> None:
-        """Without a clock of its own, as below Gymnasium's `TimeLimit`, an episode may end where only `reset` tells.
-
-        With a clock, an episode that is reset before its end is aborted, and counts neither way.
-        """
-        if self.max_episode_steps is None and self._curriculum is not None:
-            self._curriculum.count(envs & ~self._done & (self._clock > 0), self._none)
-
-    def _metrics(self, evaluation: Evaluation, terms: Mapping[str, torch.Tensor], faulty: torch.Tensor) -> Metrics:
-        """Metrics for logging: fresh tensors, zero where the environment is faulty."""
-        sums = dict(zip((f"reward_sum/{name}" for name in terms), self._reward_sums, strict=True))
-        measured = {**evaluation.metrics, **{f"reward/{name}": term for name, term in terms.items()}, **sums}
-        metrics = {name: torch.where(faulty, 0.0, value) for name, value in measured.items()}
-        reasons = {**evaluation.truncated, **evaluation.terminated}
-        metrics |= {f"end/{reason}": mask & ~faulty for reason, mask in reasons.items()}
-        metrics["end/time_limit"] = self._none.clone()
-        metrics["end/fault"] = metrics["fault"] = faulty.clone()
-        metrics["is_success"] = metrics.get("end/success", self._none).clone()
+    def _with_settings(self, metrics: Metrics) -> Metrics:
+        """Metrics, with how hard each episode is and what it drew."""
         if self._curriculum is not None:
             metrics["difficulty"] = self.task.difficulty.clone()
         if self._randomization is not None:
@@ -504,24 +398,12 @@ class BatchedEnv:
     def _checked(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The action that is safe to take in every environment, and where the given one was not finite."""
         action = check_action(action, self.num_envs, self.action_dim).to(self.device, torch.float32)
-        finite = torch.isfinite(action).all(-1)
-        action = torch.where(finite[:, None], action, self.neutral_action)
-        return torch.clamp(action, self.action_low, self.action_high), ~finite
+        faulty = ~torch.isfinite(action).all(-1)
+        if not known_empty(faulty):
+            action = torch.where(faulty[:, None], self.neutral_action, action)
+        return torch.clamp(action, self.action_low, self.action_high), faulty
 
     def _require_open(self, method: str) -> None:
         if self._closed:
             raise ClosedError(f"{method} was called on a closed environment; make a new one")
         self.world.require_running()
-
-
-def _any(reasons: Mapping[str, torch.Tensor], none: torch.Tensor) -> torch.Tensor:
-    """Environments for which a reason holds."""
-    for mask in reasons.values():
-        none = none | mask
-    return none
-
-
-def _choose(envs: torch.Tensor, first: Observation, second: Observation) -> Observation:
-    """One observation in some environments, another in the rest."""
-    masks = {group: envs.view(-1, *[1] * (tensor.ndim - 1)) for group, tensor in first.items()}
-    return {group: torch.where(masks[group], first[group], second[group]) for group in first}

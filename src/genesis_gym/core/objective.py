@@ -7,11 +7,12 @@ from collections.abc import Mapping
 import torch
 
 from genesis_gym.errors import ArgumentError
+from genesis_gym.runtime.state import Stateful
 from genesis_gym.tasks import GoalTask, Group, Task
 from genesis_gym.tasks.task import Evaluation
 
 
-class Objective:
+class Objective(Stateful):
     """What of a task is rewarded and shown.
 
     Attributes:

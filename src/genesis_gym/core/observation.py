@@ -8,13 +8,11 @@ from collections.abc import Mapping
 import torch
 
 from genesis_gym.core.arguments import check_parts
+from genesis_gym.core.result import Observation
 from genesis_gym.errors import ArgumentError, check_choice, is_number, safe_repr
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.tasks import Group, Task
 from genesis_gym.world import Component, Property
-
-#: Group → tensor `(num_envs, ...)`.
-Observation = dict[str, torch.Tensor]
 
 #: The group that only a critic sees, without noise.
 CRITIC = "critic"
@@ -35,8 +33,8 @@ class Observations(Component):
         Args:
             task: The task, which declares noise, scale and clip of parts.
             groups: An example of what it gives.
-            observation_parts: Name → size of the parts of the first group, in this order, so that several tasks can
-                share one policy; a part that the task lacks is zero. None for the task's own.
+            observation_parts: Name → size of the parts of the first group, in this order, so that several tasks
+                can share one policy; a part that the task lacks is zero. None for the task's own.
 
         Raises:
             ArgumentError: A declaration names no part, or `observation_parts` lacks a part.
@@ -66,7 +64,8 @@ class Observations(Component):
         clip = task.clip if isinstance(task.clip, Mapping) else {}
         default = math.inf if isinstance(task.clip, Mapping) else float(task.clip)
         self._clip = {group: self._each(group, clip, default) for group in groups if sizes[group]}
-        self._unbounded = {group: bool(torch.isinf(clip).all()) for group, clip in self._clip.items()}
+        self._bound = {group: default for group in groups if not any(name in clip for name in sizes[group])}
+        self._no_total = task.world.zeros()
         self._images = {
             group: (tuple(image.shape[1:]), image.dtype)
             for group, image in groups.items()
@@ -93,7 +92,7 @@ class Observations(Component):
             The observation, which nobody else holds, and for each environment a number that is finite only if all
             of its observation is, before it is clipped.
         """
-        observation, total = {}, torch.zeros(self._num_envs, device=self._device)
+        observation, total = {}, self._no_total
         for group, parts in groups.items():
             if isinstance(parts, torch.Tensor):
                 observation[group] = parts.clone()
@@ -102,8 +101,7 @@ class Observations(Component):
                 continue
             joined = self._join(group, parts, rng)
             total = total + joined.sum(-1)
-            clip = self._clip[group]
-            observation[group] = joined if self._unbounded[group] else torch.clamp(joined, -clip, clip)
+            observation[group] = self._clipped(group, joined)
         return observation, total
 
     def properties(self) -> dict[str, Property]:
@@ -139,6 +137,12 @@ class Observations(Component):
         if group in self._scale:
             joined = joined * self._scale[group]
         return joined
+
+    def _clipped(self, group: str, joined: torch.Tensor) -> torch.Tensor:
+        bound = self._bound.get(group)  # of all parts
+        if bound is None:
+            return torch.clamp(joined, -self._clip[group], self._clip[group])
+        return joined if bound == math.inf else joined.clamp(-bound, bound)
 
     def _each(self, group: str, declared: Mapping[str, float], default: float) -> torch.Tensor:
         """A number for each element of a group, `(n,)`."""

@@ -109,7 +109,9 @@ class Tool(Component):
     def __init__(self, robot: Robot, spec: ToolSpec) -> None:
         self._robot = robot
         self._spec = spec
-        (name,) = matching((spec.link,), [link.name for link in robot.entity.links], f"link of robot {robot.name!r}")
+        (name,) = matching(
+            (spec.link,), [link.name for link in robot.entity.links], f"link of robot {robot.name!r}"
+        )
         self.link: Any = robot.entity.get_link(name)
         self._offset = robot.world.tensor(spec.offset)
 

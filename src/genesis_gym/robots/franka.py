@@ -20,7 +20,11 @@ FRANKA = RobotSpec(
     actuators=(PD("joint[1-7]", velocity=(2.175, 2.175, 2.175, 2.175, 2.61, 2.61, 2.61)),),
     tool=ToolSpec(
         link="hand",
-        offset=(0.0, 0.0, 0.1034),  # hand flange to the middle between the fingertips, franka_description's hand_tcp
+        offset=(
+            0.0,
+            0.0,
+            0.1034,
+        ),  # hand flange to the middle between the fingertips, franka_description's hand_tcp
         workspace=((0.3, -0.3, 0.2), (0.7, 0.3, 0.5)),
     ),
     # Franka Emika, "Franka Hand", product data: 50 mm/s for each finger, 70 N continuously, 140 N at most.

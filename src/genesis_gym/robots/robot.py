@@ -11,7 +11,16 @@ from genesis_gym import rotations
 from genesis_gym.errors import ArgumentError, safe_repr
 from genesis_gym.robots.attachments import Base, Gripper, LinkGroup, Tool
 from genesis_gym.robots.files import find_file, read_robot_file
-from genesis_gym.robots.spec import DAMPING_RATIO, PD, VELOCITY_LIMIT, Floating, Propellers, RobotSpec, matching
+from genesis_gym.robots.spec import (
+    DAMPING_RATIO,
+    PD,
+    VELOCITY_LIMIT,
+    Fixed,
+    Floating,
+    Propellers,
+    RobotSpec,
+    matching,
+)
 from genesis_gym.runtime import genesis_api
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.world.component import Property
@@ -26,7 +35,7 @@ Point = tuple[float, float, float]
 class Robot(Part):
     """A robot in a world. Every tensor is batched: its first dimension is the environment.
 
-    Joints are those of the actuators, in their order; fingers belong to the gripper. Bounds and poses are there from
+    Joints are those of the actuators, in their order; fingers belong to the gripper. Poses are there from
     the start, what is read of the simulator once the world is built, at most once while nothing moves.
 
     Attributes:
@@ -66,11 +75,14 @@ class Robot(Part):
         """
         self.attach(world, name)
         self.spec = spec
-        self._origin = position or getattr(spec.base, "position", (0.0, 0.0, 0.0))
+        declared = spec.base.position if isinstance(spec.base, Fixed) else (0.0, 0.0, 0.0)
+        self._origin: Point = declared if position is None else position
         self.entity: Any = _add_entity(spec, world, self._origin)
         there = genesis_api.single_joints(self.entity)
         what = f"joint of robot {safe_repr(spec.name)}"
-        drives = [(drive, matching(drive.joints, there, what)) for drive in spec.actuators if isinstance(drive, PD)]
+        drives = [
+            (drive, matching(drive.joints, there, what)) for drive in spec.actuators if isinstance(drive, PD)
+        ]
         self.joints = tuple(joint for _, joints in drives for joint in joints)
         self._drives = drives
         self.dofs = self._dofs(self.joints)
@@ -261,8 +273,6 @@ class Robot(Part):
             envs: bool mask `(num_envs,)`.
             velocity: What is added to its linear velocity, world frame, m/s `(num_envs, 3)`.
         """
-        if self._world.nothing_in(envs):
-            return
         velocities = self.entity.get_dofs_velocity()
         velocities[:, :3] += self._world.padded(torch.where(envs[:, None], velocity, 0.0))
         self.entity.set_dofs_velocity(velocities)
@@ -388,8 +398,8 @@ def _speeds(drive: PD, joints: list[str]) -> tuple[float, ...]:
     if isinstance(drive.velocity, tuple):
         if len(drive.velocity) != len(joints):
             raise ArgumentError(
-                f"velocity={safe_repr(drive.velocity)} is not allowed; it must have {len(joints)} numbers, one for "
-                f"each of {', '.join(joints)}"
+                f"velocity={safe_repr(drive.velocity)} is not allowed; it must have {len(joints)} numbers, one "
+                f"for each of {', '.join(joints)}"
             )
         return drive.velocity
     return (VELOCITY_LIMIT if drive.velocity is None else drive.velocity,) * len(joints)
@@ -413,6 +423,8 @@ def _add_entity(spec: RobotSpec, world: World, origin: Point) -> Any:
     kept = [] if spec.tool is None else [spec.tool.link]
     if spec.links:
         names = list(read_robot_file(file).links)
-        kept += [name for pattern in spec.links.values() for name in matching(pattern, names, f"link in {file.name}")]
+        kept += [
+            name for pattern in spec.links.values() for name in matching(pattern, names, f"link in {file.name}")
+        ]
     fixed = not isinstance(spec.base, Floating)
     return world.add_entity(gs.morphs.URDF(file=str(file), fixed=fixed, links_to_keep=tuple(kept), **where))

@@ -202,7 +202,7 @@ class RobotSpec:
             isinstance(drive.velocity, tuple) and named is not None and len(speeds) != named
         ):
             raise ArgumentError(
-                f"velocity={safe_repr(drive.velocity)} {where}; it must be numbers above 0, one or one for each joint"
+                f"velocity={safe_repr(drive.velocity)} {where}; it must be a number above 0, or one a joint"
             )
         for name in ("bandwidth", "effort"):
             value = getattr(drive, name)

@@ -9,24 +9,13 @@ file is the one to change. What the rest of the package calls is the old stock: 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
 
-    class ContactModel(Protocol):
-        """See `genesis_gym.world.ContactModel`."""
-
-        elliptic: bool
-
-    class Physics(Protocol):
-        """See `genesis_gym.world.Physics`; this file knows nothing above it."""
-
-        self_collision: bool
-        per_env: bool
-        contacts: ContactModel
 
 
 #: First two numbers of the releases that this file is written for.
@@ -61,20 +50,21 @@ def vis_options(gs: Any) -> Any:
     return gs.options.VisOptions(split_envs=True, rendered_envs_idx=[0])
 
 
-def rigid_options(gs: Any, physics: Physics) -> Any:
+def rigid_options(gs: Any, *, self_collision: bool, per_env: bool, elliptic: bool) -> Any:
     """Options of the rigid solver.
-
-    Without `batch_dofs_info` setting a gain of one environment silently sets that of all.
 
     Args:
         gs: The module `genesis`.
-        physics: A `genesis_gym.world.Physics`.
+        self_collision: Whether links of one robot collide with each other.
+        per_env: Let environments differ in gains, damping and masses. Without it, setting a gain of one silently
+            sets that of all.
+        elliptic: Exact friction cones instead of pyramids.
     """
     return gs.options.RigidOptions(
-        enable_self_collision=physics.self_collision,
-        batch_dofs_info=physics.per_env,
-        batch_links_info=physics.per_env,
-        friction_cone=gs.friction_cone.elliptic if physics.contacts.elliptic else gs.friction_cone.pyramidal,
+        enable_self_collision=self_collision,
+        batch_dofs_info=per_env,
+        batch_links_info=per_env,
+        friction_cone=gs.friction_cone.elliptic if elliptic else gs.friction_cone.pyramidal,
     )
 
 
@@ -135,7 +125,7 @@ def restore_record(scene: Any, record: Any) -> None:
 
 
 def set_gravity(scene: Any, gravity: torch.Tensor) -> None:
-    """Set the gravity of every environment, world frame, m/s² `(num_envs, 3)`; releases after 1.4 move it to the solvers."""
+    """Set the gravity, world frame, m/s² `(num_envs, 3)`; releases after 1.4 move it to the solvers."""
     scene.sim.set_gravity(gravity)
 
 
@@ -172,8 +162,8 @@ def forward_kinematics(scene: Any, entity: Any, positions: torch.Tensor) -> tupl
 def render_env(scene: Any, camera: Any, env: int) -> NDArray[np.uint8]:
     """Draw one environment, uint8 `(height, width, 3)`.
 
-    Genesis draws all environments that the scene was built to draw, or none. Built to draw a single one and pointed at
-    another before each picture, it draws the same pixels, and a picture nobody asked for costs nothing.
+    Genesis draws all environments that the scene was built to draw, or none. Built to draw a single one and
+    pointed at another before each picture, it draws the same pixels, and a picture nobody asked for costs nothing.
     """
     scene.visualizer.context.rendered_envs_idx = [env]
     frame: NDArray[np.uint8] = camera.render(force_render=True)[0]
@@ -248,7 +238,7 @@ def contact_forces(entity: Any) -> torch.Tensor:
 
 
 def command_joints(entity: Any, position: torch.Tensor, velocity: torch.Tensor, dofs: Any) -> None:
-    """Set targets of the PD controllers, rad and rad/s `(num_envs, dofs)`; once two calls, of which the later won."""
+    """Set targets of the PD controllers, rad and rad/s `(num_envs, dofs)`; the later of two calls won once."""
     entity.control_dofs_position_velocity(position, velocity, dofs)
 
 
@@ -259,7 +249,7 @@ def joint_property(entity: Any, name: str, dofs: Any) -> torch.Tensor:
 
 
 def set_joint_property(entity: Any, name: str, values: torch.Tensor, dofs: Any) -> None:
-    """Set `kp`, `kv`, `damping` or `armature` of every environment, `(num_envs, dofs)`; the scene must be `per_env`."""
+    """Set `kp`, `kv`, `damping` or `armature`, `(num_envs, dofs)`; the scene must be `per_env`."""
     getattr(entity, f"set_dofs_{name}")(values, dofs)
 
 
@@ -299,7 +289,8 @@ def set_link_inertia(
 ) -> None:
     """Set both for some environments, in this order; the scene must be `per_env`. It was `set_mass_shift`.
 
-    Genesis then computes the poses of these environments anew, by code whose last bits may differ from those of a step.
+    Genesis then computes the poses of these environments anew, by code whose last bits may differ from those of a
+    step.
 
     Args:
         entity: The entity.

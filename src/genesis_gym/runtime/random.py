@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 import torch
 
+from genesis_gym.runtime.state import Stateful
+
 # SplitMix64: Steele, Lea & Flood, "Fast Splittable Pseudorandom Number Generators", OOPSLA 2014, with the
 # finaliser constants of the reference implementation (Vigna, splitmix64.c), as signed 64-bit integers.
 _GOLDEN = 0x9E3779B97F4A7C15 - 2**64
@@ -34,19 +36,21 @@ def _mix(x: torch.Tensor) -> torch.Tensor:
     return x ^ _shift_right(x, 31)
 
 
-class EnvRandom:
+class EnvRandom(Stateful):
     """The random numbers of one moment of every environment.
 
     Different names draw independent numbers; one name drawn twice at one moment gives the same numbers twice.
     """
 
-    def __init__(self, keys: torch.Tensor) -> None:
+    def __init__(self, keys: torch.Tensor, step: torch.Tensor | None = None) -> None:
         """Draw from keys.
 
         Args:
             keys: int64 `(num_envs,)`.
+            step: Step that is mixed into them at the first draw, int64 `(num_envs,)`; most steps draw nothing.
         """
         self._keys = keys
+        self._step = step
 
     def at(self, step: torch.Tensor) -> EnvRandom:
         """The numbers of one step of the present episodes.
@@ -57,7 +61,7 @@ class EnvRandom:
         Returns:
             Their source, independent of that of the episode and of every other step.
         """
-        return EnvRandom(_mix(self._keys ^ (step * _GOLDEN + 1)))
+        return EnvRandom(self._keys, step)
 
     def uniform(self, name: str, low: Bound, high: Bound, count: int | None = None) -> torch.Tensor:
         """Draw uniformly, in every environment.
@@ -94,6 +98,8 @@ class EnvRandom:
 
     def _unit(self, name: str, count: int) -> torch.Tensor:
         """Uniform numbers in [0, 1), float32 `(num_envs, count)`."""
+        if self._step is not None:
+            self._keys, self._step = _mix(self._keys ^ (self._step * _GOLDEN + 1)), None
         first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a SplitMix64 sequence
         counter = torch.arange(first, first + count, device=self._keys.device) * _GOLDEN
         bits = _mix(self._keys[:, None] + counter)
@@ -133,18 +139,3 @@ class EpisodeRandom(EnvRandom):
         """
         self.episodes = self.episodes + envs
         self._keys = _mix(self._mixed_seeds ^ (self.episodes * _GOLDEN + 1))
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        """What a checkpoint keeps."""
-        return {"seeds": self.seeds, "episodes": self.episodes}
-
-    def load_state_dict(self, state: dict[str, torch.Tensor]) -> None:
-        """Continue from what `state_dict` gave.
-
-        Args:
-            state: The tensors, of as many environments as this.
-        """
-        everywhere = torch.ones_like(self.episodes, dtype=torch.bool)
-        self.seed(state["seeds"].to(self.seeds), everywhere)
-        self.episodes = state["episodes"].to(self.episodes)
-        self.next_episode(~everywhere)

@@ -35,9 +35,12 @@ def make_task(task: str | type[Task] | Task, options: Mapping[str, Any], others:
         task = load(TASKS[task])
     if not isinstance(task, Task) and not (isinstance(task, type) and issubclass(task, Task)):
         raise ArgumentError(f"task={safe_repr(task)} is not allowed; it must be a name, a Task or its class")
-    own = [field.name for field in dataclasses.fields(task) if field.init] if dataclasses.is_dataclass(task) else []
+    fields: Any = dataclasses.fields(task) if dataclasses.is_dataclass(task) else ()
+    own = [field.name for field in fields if field.init]
     for name in options:
-        check_choice(f"argument of {getattr(task, '__name__', type(task).__name__)}", name, [*own, *SETTINGS, *others])
+        check_choice(
+            f"argument of {getattr(task, '__name__', type(task).__name__)}", name, [*own, *SETTINGS, *others]
+        )
     arguments = {name: value for name, value in options.items() if name in own}
     if isinstance(task, type):
         made = task(**arguments)

@@ -24,9 +24,10 @@ class Evaluation:
     """What the present state is: the one truth for ends, metrics and reward.
 
     Attributes:
-        terminated: Reason → bool `(num_envs,)`: ends of the task itself. `success` is the reason that counts as one.
-        truncated: Reason → bool `(num_envs,)`: ends for another reason, such as having left the terrain; the clock,
-            whose reason is `time_limit`, is the environment's.
+        terminated: Reason → bool `(num_envs,)`: ends of the task itself. `success` is the reason that counts as
+            one.
+        truncated: Reason → bool `(num_envs,)`: ends for another reason, such as having left the terrain; the
+            clock, whose reason is `time_limit`, is the environment's.
         metrics: Name → float `(num_envs,)`, for `info` and logs.
     """
 
@@ -40,8 +41,8 @@ class Task(Component):
 
     Subclasses are keyword-only dataclasses whose fields are the arguments of `gymnasium.make`. Every tensor is
     batched: its first dimension is the environment. Hooks are called in this order: `build` once before the scene
-    is built, `start` once after it; then, for each episode of an environment, `reset` and, for each control step of
-    all environments, `update`, `evaluate`, `reward` and `observe`.
+    is built, `start` once after it; then, for each episode of an environment, `reset` and, for each control step
+    of all environments, `update`, `evaluate`, `reward` and `observe`.
 
     Attributes:
         physics: Rate and options of the solver.

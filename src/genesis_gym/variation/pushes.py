@@ -6,6 +6,7 @@ import torch
 
 from genesis_gym.robots import Robot
 from genesis_gym.runtime.random import EnvRandom
+from genesis_gym.runtime.state import known_empty
 from genesis_gym.world import Component
 
 
@@ -37,7 +38,7 @@ class RandomPush(Component):
         """Kick where the time has come."""
         self._left = self._left - self._robot.world.control_dt
         due = self._left <= 0.0
-        if self.speed == 0.0 or self._robot.world.nothing_in(due):
+        if self.speed == 0.0 or known_empty(due):
             return
         jump = rng.uniform("push", -self.speed, self.speed, 2)
         self._robot.add_velocity(due, torch.nn.functional.pad(jump, (0, 1)))

@@ -1,24 +1,20 @@
 """One protocol for everything with memory: what `nn.Module` is to torch.
 
 Robots, objects, action terms, sensors, commands, pushes and tasks are components. A component's state is found by
-walking its attributes, so nothing that the future depends on can be forgotten.
+walking its attributes.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from genesis_gym.errors import ArgumentError
 from genesis_gym.runtime.random import EnvRandom
-
-#: Nested dictionaries of tensors.
-State = dict[str, Any]
+from genesis_gym.runtime.state import Stateful
 
 #: Values, the environments to write them to, and the episode's random numbers.
 Write = Callable[[torch.Tensor, torch.Tensor, EnvRandom], None]
@@ -48,14 +44,9 @@ class Property:
     prepare: Callable[[float], None] = lambda greatest: None
 
 
-class Cache(dict[str, torch.Tensor]):
-    """Values read from the simulator, which are never part of a state."""
+class Component(Stateful):
+    """A part of a task with memory.
 
-
-class Component:
-    """Something with memory in a batched environment.
-
-    Tensors and components that are assigned to attributes, also in lists, tuples and dictionaries, are its state.
     Hooks, each called by the environment for every component of a task: `start` once after the scene is built and
     `update` once in a control step, children before parents; `reset` at the beginning of episodes, parents before
     children, so that a sensor sees where its task has placed things.
@@ -83,37 +74,6 @@ class Component:
         """What of it may be randomised, by name; called after `start`."""
         return {}
 
-    def state_dict(self) -> State:
-        """Everything that its future depends on.
-
-        Returns:
-            Attribute name → tensor or nested dictionary; the tensors are copies.
-
-        Raises:
-            ArgumentError: A tensor hides in a container that is not walked, and would be forgotten.
-        """
-        return _state_of(self, set())
-
-    def load_state_dict(self, state: State) -> None:
-        """Continue from what `state_dict` gave.
-
-        Args:
-            state: The tensors, of a component of the same class and number of environments.
-
-        Raises:
-            ArgumentError: The tensors do not fit; nothing is changed then.
-        """
-        check_state(self.state_dict(), state)
-        _load(self, state, set())
-
-    def _state_items(self) -> Iterator[tuple[str, Any]]:
-        """The attributes that are walked."""
-        yield from vars(self).items()
-
-    def _load_item(self, name: str, value: Any) -> None:
-        """Take an attribute over from a state."""
-        setattr(self, name, value)
-
 
 def components(root: Component) -> list[Component]:
     """Every component below and including `root`, once each, children before parents."""
@@ -121,12 +81,13 @@ def components(root: Component) -> list[Component]:
     seen: set[int] = set()
 
     def visit(value: Any) -> None:
-        if isinstance(value, Component):
+        if isinstance(value, Stateful):
             if id(value) not in seen:
                 seen.add(id(value))
                 for _, child in value._state_items():
                     visit(child)
-                found.append(value)
+                if isinstance(value, Component):
+                    found.append(value)
         elif isinstance(value, Mapping):
             for child in value.values():
                 visit(child)
@@ -136,132 +97,3 @@ def components(root: Component) -> list[Component]:
 
     visit(root)
     return found
-
-
-def check_state(own: Any, given: Any, where: str = "state") -> None:
-    """Refuse a state that belongs to something else.
-
-    Lists may have other lengths: a history grows.
-
-    Args:
-        own: The present state.
-        given: The one to load.
-        where: What it is called in the error.
-
-    Raises:
-        ArgumentError: A name, a shape or a dtype differs.
-    """
-    if isinstance(own, torch.Tensor):
-        fits = f"{own.dtype} {tuple(own.shape)}"
-        has = f"{given.dtype} {tuple(given.shape)}" if isinstance(given, torch.Tensor) else type(given).__name__
-        if has != fits:
-            raise ArgumentError(f"state is of another environment: {where} is {has}; it must be {fits}")
-        return
-    if not isinstance(given, Mapping):
-        raise ArgumentError(f"state is of another environment: {where} is no dictionary")
-    if _is_list(own) and _is_list(given):
-        example = next(iter(own.values()), None)
-        for name, part in given.items():
-            if example is not None:
-                check_state(own.get(name, example), part, f"{where}/{name}")
-        return
-    if different := sorted(map(str, own.keys() ^ given.keys())):
-        raise ArgumentError(f"state is of another environment: {where}/{different[0]} is in one of the two only")
-    for name, part in own.items():
-        check_state(part, given[name], f"{where}/{name}")
-
-
-def restore(component: Component, state: State) -> None:
-    """Load a state of this very object without checks; attributes that are younger than the state vanish."""
-    _load(component, state, set())
-
-
-def _is_list(state: Mapping[str, Any]) -> bool:
-    """Whether a part of a state comes from a list: an empty one, or one with numbers for names."""
-    return all(name.isdecimal() for name in state)
-
-
-def _state_of(component: Component, seen: set[int]) -> State:
-    seen.add(id(component))
-    state = {}
-    for name, value in component._state_items():
-        part = _part(value, f"{type(component).__name__}.{name}", seen)
-        if part is not None:
-            state[name] = part
-    return state
-
-
-def _part(value: Any, where: str, seen: set[int]) -> Any:
-    """State of an attribute: a copy of a tensor, a nested dictionary, or None where there is none."""
-    if isinstance(value, torch.Tensor):
-        return value.detach().clone()
-    if isinstance(value, Component):
-        return None if id(value) in seen else _state_of(value, seen)
-    if isinstance(value, torch.nn.Module):
-        return {name: tensor.clone() for name, tensor in value.state_dict().items()}
-    if isinstance(value, Cache):
-        return None
-    if isinstance(value, (list, tuple, dict)):
-        items = value.items() if isinstance(value, dict) else enumerate(value)
-        parts = {str(name): _part(item, f"{where}[{name!r}]", seen) for name, item in items}
-        kept = {name: part for name, part in parts.items() if part is not None}
-        return kept if kept or (isinstance(value, list) and not value) else None
-    if (hidden := _hidden_tensor(value)) is not None:
-        raise ArgumentError(
-            f"{where} is a {type(value).__name__} that holds a tensor{hidden}, which a state would forget; keep "
-            "tensors in attributes, lists, tuples, dictionaries, or in a Component"
-        )
-    return None
-
-
-def _hidden_tensor(value: Any) -> str | None:
-    """Where an object that is not walked holds a tensor or a component; None if it does not."""
-    if isinstance(value, (set, frozenset, deque)):
-        return "" if any(isinstance(item, (torch.Tensor, Component)) for item in value) else None
-    if isinstance(value, type) or callable(value) or type(value).__module__.partition(".")[0] in _FOREIGN:
-        return None
-    for name, attribute in getattr(value, "__dict__", {}).items():
-        if isinstance(attribute, (torch.Tensor, Component)):
-            return f" in {name}"
-    return None
-
-
-#: Packages whose objects belong to the simulator, whose state the world keeps.
-_FOREIGN = ("genesis", "quadrants", "torch", "numpy", "builtins")
-
-
-def _load(component: Component, state: State, seen: set[int]) -> None:
-    seen.add(id(component))
-    for name, value in list(component._state_items()):
-        if name in state:
-            component._load_item(name, _loaded(value, state[name], seen))
-        elif isinstance(value, torch.Tensor):
-            delattr(component, name)
-
-
-def _loaded(value: Any, state: Any, seen: set[int]) -> Any:
-    """An attribute as a state has it."""
-    if isinstance(value, torch.Tensor):
-        return state.to(value.device, copy=True)
-    if isinstance(value, Component):
-        _load(value, state, seen)
-        return value
-    if isinstance(value, torch.nn.Module):
-        value.load_state_dict(state)
-        return value
-    if isinstance(value, dict):
-        loaded_items = {
-            name: _loaded(item, state[str(name)], seen) if str(name) in state else item
-            for name, item in value.items()
-            if str(name) in state or not isinstance(item, torch.Tensor)
-        }
-        present = {str(name) for name in value}
-        loaded_items.update({name: part.clone() for name, part in state.items() if name not in present})
-        return type(value)(loaded_items)
-    if isinstance(value, list) and all(isinstance(item, torch.Tensor) for item in value):
-        example = value[0].device if value else None
-        return [part.to(example or part.device, copy=True) for part in state.values()]
-    loaded = [_loaded(item, state[str(i)], seen) if str(i) in state else item for i, item in enumerate(value)]
-    if isinstance(value, list):
-        return loaded
-    return type(value)(*loaded) if hasattr(value, "_fields") else type(value)(loaded)

@@ -58,9 +58,7 @@ class Object(Part):
         """Angular velocity, world frame, rad/s `(num_envs, 3)`."""
         return self._read("angular_velocity", self.entity.get_ang)
 
-    def place(
-        self, envs: torch.Tensor, position: torch.Tensor, orientation: torch.Tensor | None = None
-    ) -> None:
+    def place(self, envs: torch.Tensor, position: torch.Tensor, orientation: torch.Tensor | None = None) -> None:
         """Put the body somewhere, at rest, in some environments.
 
         Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -19,7 +18,9 @@ class Links(Protocol):
 
     name: str
     count: int
-    contact_force: Callable[[], torch.Tensor]
+
+    def contact_force(self) -> torch.Tensor:
+        """Sum of the contact forces on each link, world frame, N `(num_envs, links, 3)`."""
 
 
 class Contacts(Part):
@@ -59,7 +60,8 @@ class Contacts(Part):
     @property
     def touching(self) -> torch.Tensor:
         """Links that touch something, bool `(num_envs, links)`."""
-        return torch.linalg.vector_norm(self.force, dim=-1) > self.threshold
+        touching: torch.Tensor = torch.linalg.vector_norm(self.force, dim=-1) > self.threshold
+        return touching
 
     def reset(self, envs: torch.Tensor, rng: EnvRandom) -> None:
         """Forget how long links have been where."""

@@ -13,6 +13,10 @@ from genesis_gym.world.world import Part, World
 class Terrain(Part):
     """A ground that knows its height and where robots may start. Subclasses give it a form."""
 
+    def add_to(self, world: World, name: str) -> Terrain:
+        """Add it to a scene that is not built yet."""
+        raise NotImplementedError
+
     def spawn(self, envs: torch.Tensor, rng: EnvRandom) -> torch.Tensor:
         """Where the episodes of some environments begin.
 

@@ -15,9 +15,10 @@ from genesis_gym.errors import ArgumentError, MissingDependencyError, safe_repr
 from genesis_gym.runtime import genesis_api, kernel_replay, memory_workarounds
 from genesis_gym.runtime.backend import is_running, kernel_cache_is_cold, require_running, running_genesis, start
 from genesis_gym.runtime.random import EnvRandom
+from genesis_gym.runtime.state import Cache
 from genesis_gym.runtime.startup_patches import quick_introspection
 from genesis_gym.runtime.system import require_display
-from genesis_gym.world.component import Cache, Component, Property
+from genesis_gym.world.component import Component, Property
 from genesis_gym.world.physics import Physics
 
 if TYPE_CHECKING:
@@ -43,8 +44,9 @@ class Addable(Protocol[LivePart]):
     def name(self) -> str | None:
         """What it is called unless `add` names it."""
 
-    def add_to(self, world: World, name: str, **placement: Any) -> LivePart:
-        """Add it to a scene that is not built yet."""
+    @property
+    def add_to(self) -> Callable[..., LivePart]:
+        """Adds it to a scene that is not built yet: `add_to(world, name, **placement)`."""
 
 
 class World(Component):
@@ -202,7 +204,8 @@ class World(Component):
         """Advance every environment by one physics step.
 
         An environment that Genesis flags as faulty is frozen by it, and some steps later Genesis refuses to step
-        any at all. Such environments are then put back to their initial state and the step is taken for the others.
+        any at all. Such environments are then put back to their initial state and the step is taken for the
+        others.
 
         Returns:
             bool `(num_envs,)`: environments put back here. The flags of `faulty_envs` are set before that.
@@ -224,7 +227,7 @@ class World(Component):
         return self._no_envs
 
     def faulty_envs(self) -> torch.Tensor:
-        """Environments whose solver failed (NaN forces or accelerations, too many contacts), bool `(num_envs,)`."""
+        """Environments whose solver failed (NaN accelerations, too many contacts), bool `(num_envs,)`."""
         return self.visible(genesis_api.failed_envs(self.scene))
 
     def fault_reason(self, env: int) -> str | None:
@@ -239,10 +242,6 @@ class World(Component):
             envs: bool mask `(num_envs,)`.
         """
         self._reset_scene(self.padded(envs))
-
-    def nothing_in(self, envs: torch.Tensor) -> bool:
-        """Whether a mask is known to be empty without waiting for a GPU."""
-        return envs.device.type == "cpu" and not bool(envs.any())
 
     def properties(self) -> dict[str, Property]:
         """Gravity and friction."""
@@ -387,7 +386,12 @@ class World(Component):
         with quick_introspection():
             return gs.Scene(
                 sim_options=gs.options.SimOptions(dt=self.dt, substeps=self.physics.substeps),
-                rigid_options=genesis_api.rigid_options(gs, self.physics),
+                rigid_options=genesis_api.rigid_options(
+                    gs,
+                    self_collision=self.physics.self_collision,
+                    per_env=self.physics.per_env,
+                    elliptic=self.physics.contacts.elliptic,
+                ),
                 vis_options=genesis_api.vis_options(gs),
                 viewer_options=gs.options.ViewerOptions(
                     camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES

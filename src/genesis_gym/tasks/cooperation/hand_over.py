@@ -52,7 +52,9 @@ class HandOver(Task):
 
     def observe(self) -> Mapping[str, Group]:
         """What both arms see, SI units, world frame."""
-        parts = {f"{side}/{name}": part for side, arm in self.arms.items() for name, part in self._seen(arm).items()}
+        parts = {
+            f"{side}/{name}": part for side, arm in self.arms.items() for name, part in self._seen(arm).items()
+        }
         return {"policy": {**parts, "to_target": self.target - self.bar.position}}
 
     def _seen(self, arm: Robot) -> dict[str, torch.Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 
@@ -44,7 +44,7 @@ class VelocityTracking(Task):
     }
 
     robot: RobotSpec = GO2
-    terrain: Terrain = Flat()
+    terrain: Terrain = field(default_factory=Flat)
     fastest: tuple[float, float, float] = (1.0, 0.5, 1.0)
 
     def build(self, world: World) -> None:

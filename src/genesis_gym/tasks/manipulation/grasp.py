@@ -39,9 +39,9 @@ class Grasp(ArmTask):
     """A cube on the ground, and a gripper that the policy drives: the base of tasks that do something with it.
 
     Reward terms, each a cost of 0 to 1: `approach`, the square root of the metres from the tool to the cube,
-    through a funnel above it, and `grasp`, one half for fingers closed about the cube (open ones count a third) and
-    one for the force with which they hold it. What a task adds weighs less than these two: until there is a grasp
-    it is a constant, which a critic has to learn, and a chance to end all that by knocking the cube.
+    through a funnel above it, and `grasp`, one half for fingers closed about the cube (open ones count a third)
+    and one for the force with which they hold it. What a task adds weighs less than these two: until there is a
+    grasp it is a constant, which a critic has to learn, and a chance to end all that by knocking the cube.
 
     Attributes:
         cube_size: Edge of the cube, metres.

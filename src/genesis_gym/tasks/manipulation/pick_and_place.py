@@ -21,9 +21,9 @@ class PickAndPlace(Grasp, GoalTask):
     (Gallouédec et al., 2021), which like this asks for no grasp. At difficulty d the target lies a share d of the
     way from the cube to the drawn target.
 
-    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the cost to go of the path to the target, 1 for a cube
-    that is not held: so one that was only knocked costs nothing; `success` (0 or 1) and `action`, the sum of the
-    squared actions.
+    Reward terms: `approach` and `grasp` of `Grasp`, `place`, the cost to go of the path to the target, 1 for a
+    cube that is not held: so one that was only knocked costs nothing; `success` (0 or 1) and `action`, the sum of
+    the squared actions.
 
     Attributes:
         tolerance: Radius of success, metres.

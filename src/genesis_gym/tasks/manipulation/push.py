@@ -34,8 +34,8 @@ class Push(ArmGoalTask):
     target. One episode in thirteen begins with the cube on its target.
 
     Reward terms: `approach`, the square root of the metres from the tool to where it pushes, through a funnel
-    above the cube, `place`, the share of the distance to the target that is left, `success` (0 or 1), and `action`,
-    the sum of the squared actions.
+    above the cube, `place`, the share of the distance to the target that is left, `success` (0 or 1), and
+    `action`, the sum of the squared actions.
 
     Attributes:
         tolerance: Radius of success, metres.

@@ -38,9 +38,9 @@ class StackCube(Grasp):
     of the way, beyond the least distance, from the upper one's first place to its own.
 
     Reward terms: `approach` and `grasp` of `Grasp`, `place`, the cost to go of the path to the place on top, 1 for
-    a cube that is not held or no nearer than at first, and `release`, a quarter each for a cube near its place and,
-    there, for a commanded opening, a loose grasp and open fingers; there the first three cost nothing. `success` is
-    0 or 1, `action` the sum of the squared actions.
+    a cube that is not held or no nearer than at first, and `release`, a quarter each for a cube near its place
+    and, there, for a commanded opening, a loose grasp and open fingers; there the first three cost nothing.
+    `success` is 0 or 1, `action` the sum of the squared actions.
 
     Attributes:
         separation: Least distance between the cubes' first places, metres.

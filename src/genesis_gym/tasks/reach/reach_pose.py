@@ -101,9 +101,7 @@ class ReachPose(Reach):
 
     def _rotated(self) -> torch.Tensor:
         """How the hand is rotated from home."""
-        return rotations.to_vector(
-            rotations.multiply(self.arm.tool.orientation, rotations.inverse(self._upright))
-        )
+        return rotations.to_vector(rotations.multiply(self.arm.tool.orientation, rotations.inverse(self._upright)))
 
     def _greater(self, position_error: torch.Tensor, angle_error: torch.Tensor) -> torch.Tensor:
         """The greater of both errors in units of its tolerance, times `tolerance`."""
