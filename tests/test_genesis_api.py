@@ -67,7 +67,7 @@ def test_is_initialized_and_is_tested(env: BatchedEnv, monkeypatch, caplog) -> N
     assert genesis_api.is_initialized(gs) and genesis_api.is_tested(gs)
     monkeypatch.setattr(gs, "__version__", "2.0.1")
     assert not genesis_api.is_tested(gs)
-    backend.tell_release(gs)
+    backend.warn_of_release(gs)
     assert caplog.messages == ["Genesis 2.0.1 is not a release that genesis-gym is tested with (1.4.x)"]
 
 

@@ -166,7 +166,7 @@ def test_a_viewer_without_display_says_what_is_missing(monkeypatch, arguments: d
 
 
 def test_missing_gpu_is_told_once_in_one_line(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(backend, "_fallback_told", False)
+    monkeypatch.setattr(backend, "_fallback_logged", False)
     with caplog.at_level(logging.WARNING, logger="genesis_gym"):
         for _ in range(2):
             backend.start("gpu")

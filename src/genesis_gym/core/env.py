@@ -22,6 +22,7 @@ from genesis_gym.core.result import Metrics, Observation, StepResult, choose, in
 from genesis_gym.errors import ArgumentError, ClosedError, NotResetError
 from genesis_gym.runtime.random import EpisodeRandom
 from genesis_gym.runtime.state import State, Stateful, check_state, known_empty, restore
+from genesis_gym.runtime.torch_settings import with_simulation_settings
 from genesis_gym.tasks import Task
 from genesis_gym.variation import CurriculumState, Randomization
 from genesis_gym.world import World
@@ -53,6 +54,7 @@ class BatchedEnv(Stateful):
 
     recorder: Recorder | None = None
 
+    @with_simulation_settings
     def __init__(self, task: str | type[Task] | Task = "reach", *, num_envs: int = 1, **options: Any) -> None:
         """Build the scene.
 
@@ -177,6 +179,7 @@ class BatchedEnv(Stateful):
             )
         self._curriculum.increase(self._all)
 
+    @with_simulation_settings
     @in_normal_mode
     def reset(
         self, envs: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
@@ -224,6 +227,7 @@ class BatchedEnv(Stateful):
         self._observation = choose(mask, fresh, self._observation)
         return self.observation, self._with_settings(self._episodes.metrics(self.task.evaluate()))
 
+    @with_simulation_settings
     @in_normal_mode
     def step(self, action: torch.Tensor) -> StepResult:
         """Take one control step in every environment.
@@ -282,6 +286,7 @@ class BatchedEnv(Stateful):
             reward = torch.where(judged.faulty, 0.0, reward)
         return StepResult(self.observation, reward, judged.terminated, judged.truncated, metrics)
 
+    @with_simulation_settings
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """What a step is worth that achieves one goal when another is desired: Gymnasium-Robotics' `GoalEnv`.
 
@@ -303,6 +308,7 @@ class BatchedEnv(Stateful):
         reward = self._objective.compute_reward(achieved, desired, self.reward_weights)
         return reward if isinstance(achieved_goal, torch.Tensor) else reward.numpy()
 
+    @with_simulation_settings
     def render(self, envs: Sequence[int] | None = None) -> NDArray[np.uint8]:
         """Draw environments as they are now, each in an image of its own.
 
@@ -351,6 +357,7 @@ class BatchedEnv(Stateful):
                     self.recorder.before_reset(self, None)
                 restore(self, state)
 
+    @with_simulation_settings
     def load_state_dict(self, state: State) -> None:
         """Continue from what `state_dict` gave, bit for bit on the same machine.
 
@@ -401,3 +408,4 @@ class BatchedEnv(Stateful):
     def _require_open(self, method: str) -> None:
         if self._closed:
             raise ClosedError(f"{method} was called on a closed environment; make a new one")
+        self.world.require_running()

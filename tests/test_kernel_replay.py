@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from genesis_gym.runtime import launches
+from genesis_gym.runtime import kernel_replay
 
 
 @pytest.fixture
@@ -18,28 +18,28 @@ def replays(make_core):
 
     def make(task: str):
         core = make_core(8) if task == "reach" else make_core(8, task=task)
-        assert isinstance(core.world.scene.rigid_solver.substep, launches._Substep)
+        assert isinstance(core.world.scene.rigid_solver.substep, kernel_replay._Substep)
         return core
 
     return make
 
 
 def play(core, steps: int) -> list[torch.Tensor]:
-    """Episodes of random actions with resets of some envs, a fault and a restored state in between."""
+    """Episodes of random actions with resets of some environments, a fault and a restored state in between."""
     generator = torch.Generator().manual_seed(0)
-    seen = [core.reset(seed=3)[0]]
+    seen = [*core.reset(seed=3)[0].values()]
     kept = None
     for i in range(steps):
         action = 2 * torch.rand(core.num_envs, core.action_dim, generator=generator) - 1
         if i % 29 == 5:
             action[3] = float("nan")
         result = core.step(action)
-        seen += [result.observation, result.reward]
+        seen += [*result.observation.values(), result.reward]
         ended = result.terminated | result.truncated
         if i % 17 == 3:
             ended[0] = True
         if ended.any():
-            seen.append(core.reset(ended)[0])
+            seen += core.reset(ended)[0].values()
         if i == steps // 2:
             kept = core.state_dict()
         if i == steps - 10:
@@ -81,7 +81,7 @@ def test_other_threads_are_not_recorded() -> None:
             return kernel, arguments
 
     program, original = Program(), Program.launch_kernel
-    with launches._recorded(program) as recorded:
+    with kernel_replay._recorded(program) as recorded:
         thread = threading.Thread(target=program.launch_kernel, args=("theirs", 1))
         thread.start()
         thread.join()
@@ -96,6 +96,6 @@ def test_an_unknown_release_steps_by_itself(monkeypatch, caplog) -> None:
     monkeypatch.setattr(gs, "backend", gs.cpu)
     solver = SimpleNamespace(substep=lambda substep: None)
     with caplog.at_level(logging.WARNING, logger="genesis_gym"):
-        launches.replay_substeps(SimpleNamespace(rigid_solver=solver))
+        kernel_replay.replay_substeps(SimpleNamespace(rigid_solver=solver))
     assert "slower" in caplog.text
-    assert not isinstance(solver.substep, launches._Substep)
+    assert not isinstance(solver.substep, kernel_replay._Substep)
