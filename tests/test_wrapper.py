@@ -114,7 +114,9 @@ def test_reaching_env_is_the_registered_task(single) -> None:
 
 def test_success_is_the_true_distance(single, monkeypatch) -> None:
     single.reset(seed=0)
-    monkeypatch.setattr(single.core.task, "target", single.core.task.arm.tool.position + torch.tensor([0.03, 0, 0]))
+    monkeypatch.setattr(
+        single.core.task, "target", single.core.task.arm.tool.position + torch.tensor([0.03, 0, 0])
+    )
     _, reward, terminated, truncated, info = single.step(np.zeros(7, np.float32))
     assert terminated and not truncated and info["is_success"] is True
     assert info["distance_to_target"] == pytest.approx(0.03, abs=5e-3)

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis_gym.core.arguments import Arguments, check_action, check_envs, check_mask, check_seeds, check_steps, check_weights
+from genesis_gym.core.arguments import (
+    Arguments,
+    check_action,
+    check_envs,
+    check_mask,
+    check_seeds,
+    check_steps,
+    check_weights,
+)
 from genesis_gym.core.episodes import Episodes
 from genesis_gym.core.objective import Objective
 from genesis_gym.core.observation import Observations

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-
 #: First two numbers of the releases that this file is written for.
 TESTED_RELEASES = ("1.4",)
 

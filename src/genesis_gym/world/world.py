@@ -15,8 +15,8 @@ from genesis_gym.errors import ArgumentError, MissingDependencyError, safe_repr
 from genesis_gym.runtime import genesis_api, kernel_replay, memory_workarounds
 from genesis_gym.runtime.backend import is_running, kernel_cache_is_cold, require_running, running_genesis, start
 from genesis_gym.runtime.random import EnvRandom
-from genesis_gym.runtime.state import Cache
 from genesis_gym.runtime.startup_patches import quick_introspection
+from genesis_gym.runtime.state import Cache
 from genesis_gym.runtime.system import require_display
 from genesis_gym.world.component import Component, Property
 from genesis_gym.world.physics import Physics, Viewpoint
