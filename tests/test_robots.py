@@ -27,7 +27,7 @@ from genesis_gym.tasks.manipulation.push import Push
 from genesis_gym.tasks.reach.reach import Reach
 from genesis_gym.world import Ground
 from genesis_gym.world.component import components
-from genesis_gym.world.world import Part
+from genesis_gym.world.part import Part
 
 ARMS = {name: spec for name, spec in ROBOTS.items() if spec.tool is not None}
 NUM_ENVS = 64

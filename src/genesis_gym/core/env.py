@@ -159,11 +159,9 @@ class BatchedEnv(Stateful):
         self._episodes.clock = check_steps(steps, self.num_envs).to(self.device, copy=True)
 
     def randomize_episode_length(self) -> None:
-        """Set each clock to a step of its own, at random, so that episodes end at different times.
+        """Set each clock to a step of its own, at random, as RSL-RL's `init_at_random_ep_len` does.
 
-        Environments that begin together and do not succeed end together, every time: a learner then sees the
-        beginnings of episodes in one rollout and their ends in another. RSL-RL's `init_at_random_ep_len` does the
-        same.
+        Otherwise a learner sees the beginnings of all episodes in one rollout and their ends in another.
         """
         if self.max_episode_steps is not None:
             share = self._random.uniform("clock", 0.0, 1.0)
@@ -176,11 +174,7 @@ class BatchedEnv(Stateful):
         return levels.clone()
 
     def increase_difficulty(self) -> None:
-        """Promote every environment by one step of the curriculum, from its next episode on.
-
-        Raises:
-            ArgumentError: The environment was made without a curriculum.
-        """
+        """Promote every environment by one step of the curriculum, which it was made with."""
         if self._curriculum is None:
             raise ArgumentError(
                 "increase_difficulty() needs a curriculum; make the environment with curriculum={}"
@@ -246,9 +240,6 @@ class BatchedEnv(Stateful):
 
         Args:
             action: float `(num_envs, action_dim)`.
-
-        Returns:
-            The result for every environment.
 
         Raises:
             ActionError: The action has the wrong shape or dtype.
@@ -387,11 +378,7 @@ class BatchedEnv(Stateful):
         return ((name, value) for name, value in vars(self).items() if name != "recorder")
 
     def __reduce__(self) -> Any:
-        """Refuse to be pickled or copied.
-
-        Raises:
-            TypeError: Always.
-        """
+        """Refuse to be pickled or copied, as TypeError."""
         raise TypeError(
             "an environment cannot be pickled or copied; make another with the same arguments (env.spec), and "
             "keep its state by state_dict()"
