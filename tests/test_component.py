@@ -286,7 +286,11 @@ def remembering(make_core):
 
 def play(env, actions) -> list[torch.Tensor]:
     results = [env.step(torch.from_numpy(action)) for action in actions]
-    return [leaf for result in results for leaf in (*result.observation.values(), *result[1:4], *result.metrics.values())]
+    return [
+        leaf
+        for result in results
+        for leaf in (*result.observation.values(), *result[1:4], *result.metrics.values())
+    ]
 
 
 def test_a_state_holds_what_a_task_remembers(remembering, make_core) -> None:

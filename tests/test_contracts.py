@@ -151,7 +151,9 @@ def assert_same(ours: object, theirs: object, path: str = "result") -> None:
     elif isinstance(theirs, dict):
         assert ours.keys() == theirs.keys(), path
         for key in theirs:
-            if not key.startswith("_") and key != "end/time_limit":  # of a single environment Gymnasium has the clock
+            if (
+                not key.startswith("_") and key != "end/time_limit"
+            ):  # of a single environment Gymnasium has the clock
                 mask = theirs[f"_{key}"]
                 np.testing.assert_array_equal(ours[f"_{key}"], mask, err_msg=f"{path}[_{key}]")
                 if isinstance(theirs[key], dict):
@@ -484,8 +486,12 @@ def test_a_state_goes_on_in_a_fresh_scene_bit_for_bit(task: str) -> None:
         if one.truncated.any():
             again = (env.reset(one.truncated)[0]["policy"] for env in (first, fresh))
             assert torch.equal(*again), "and the next episode is the same"
-    assert all(torch.equal(value, kept[name]) for name, value in leaves(state).items()), "a state is nobody's buffer"
-    indices = [name for name, value in kept.items() if "/solver/" in name and value.dtype in (torch.int32, torch.int64)]
+    assert all(torch.equal(value, kept[name]) for name, value in leaves(state).items()), (
+        "a state is nobody's buffer"
+    )
+    indices = [
+        name for name, value in kept.items() if "/solver/" in name and value.dtype in (torch.int32, torch.int64)
+    ]
     assert not indices, "a state from a stranger leads nothing astray in memory"
     first.close()
     fresh.close()

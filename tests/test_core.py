@@ -60,7 +60,9 @@ def test_reasons_of_ends_reach_the_metrics(slide: BatchedEnv) -> None:
             slide.task.box.place(torch.arange(ENVS) == 3, there)
         result = slide.step(action)
         reasons = {name: mask for name, mask in result.metrics.items() if name.startswith("end/")}
-        assert set(reasons) == {f"end/{reason}" for reason in ("success", "backwards", "left", "time_limit", "fault")}
+        assert set(reasons) == {
+            f"end/{reason}" for reason in ("success", "backwards", "left", "time_limit", "fault")
+        }
         for env in range(ENVS):
             names = [name for name, mask in reasons.items() if mask[env]]
             if names and env not in seen:
@@ -377,7 +379,10 @@ def test_the_default_dtype_of_the_process_does_not_matter(slide: BatchedEnv) -> 
         assert env.neutral_action.dtype == env.action_low.dtype == torch.float32
         env.close()
         arm = BatchedEnv(
-            "push", num_envs=2, curriculum={}, randomization={"wind": (0.0, 1.0), "payload": (0.0, 0.5), "gravity": (9.0, 10.0)}
+            "push",
+            num_envs=2,
+            curriculum={},
+            randomization={"wind": (0.0, 1.0), "payload": (0.0, 0.5), "gravity": (9.0, 10.0)},
         )
         arm.reset(seed=0)
         result = arm.step(torch.zeros(2, arm.action_dim))
@@ -388,7 +393,9 @@ def test_the_default_dtype_of_the_process_does_not_matter(slide: BatchedEnv) -> 
         for a, b in zip(truth, other, strict=True):
             assert a.dtype == b.dtype
             assert torch.equal(a, b)
-    floats = [t for t in (result.reward, *result.observation.values(), *result.metrics.values()) if t.is_floating_point()]
+    floats = [
+        t for t in (result.reward, *result.observation.values(), *result.metrics.values()) if t.is_floating_point()
+    ]
     assert {tensor.dtype for tensor in floats} == {torch.float32}
 
 
@@ -402,7 +409,9 @@ def test_pickle_and_copy_are_refused_in_one_line(kind: str, slide: BatchedEnv) -
         env = genesis_gym.GenesisRslRlVecEnv(slide)
     else:
         env = slide if kind == "core" else GenesisSb3VecEnv(slide)
-    for attempt in (pickle.dumps, copy.deepcopy, copy.copy) if kind in ("core",) else (pickle.dumps, copy.deepcopy):
+    for attempt in (
+        (pickle.dumps, copy.deepcopy, copy.copy) if kind in ("core",) else (pickle.dumps, copy.deepcopy)
+    ):
         with pytest.raises(TypeError, match=r"cannot be pickled or copied.*env\.spec.*state_dict") as error:
             attempt(env)
         assert "\n" not in str(error.value)
@@ -476,7 +485,9 @@ def test_both_names_of_the_robot_work(monkeypatch) -> None:
 
     monkeypatch.setattr(genesis_gym.World, "__init__", stop)
     post_init = genesis_gym.ArmTask.__post_init__
-    monkeypatch.setattr(genesis_gym.ArmTask, "__post_init__", lambda task: (post_init(task), chosen.append(task.robot.name)))
+    monkeypatch.setattr(
+        genesis_gym.ArmTask, "__post_init__", lambda task: (post_init(task), chosen.append(task.robot.name))
+    )
     for name in ("robot", "robot_type"):
         for env_id in (ENV_ID, "Genesis/UR5eReach-v0"):
             options = {name: "kuka_iiwa"}
@@ -494,7 +505,16 @@ def test_both_names_of_the_robot_work(monkeypatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", [np.int64(7), np.uint8(7), np.array(7), torch.tensor(7), list(range(7, 13)), np.arange(7, 13), torch.arange(7, 13)]
+    "seed",
+    [
+        np.int64(7),
+        np.uint8(7),
+        np.array(7),
+        torch.tensor(7),
+        list(range(7, 13)),
+        np.arange(7, 13),
+        torch.arange(7, 13),
+    ],
 )
 def test_every_kind_of_integer_is_a_seed(slide: BatchedEnv, seed: object) -> None:
     truth = slide.reset(seed=7)[0]["policy"]
@@ -505,7 +525,9 @@ def test_every_kind_of_integer_is_a_seed(slide: BatchedEnv, seed: object) -> Non
         np.testing.assert_array_equal(venv.reset(), truth.numpy())
 
 
-@pytest.mark.parametrize("seed", [1.5, np.float64(2.0), "7", True, [0.5] * ENVS, np.zeros(ENVS), np.ones(ENVS, bool), {}, [True] * ENVS])
+@pytest.mark.parametrize(
+    "seed", [1.5, np.float64(2.0), "7", True, [0.5] * ENVS, np.zeros(ENVS), np.ones(ENVS, bool), {}, [True] * ENVS]
+)
 def test_what_is_no_integer_is_no_seed(slide: BatchedEnv, seed: object) -> None:
     with pytest.raises(ArgumentError, match="seed") as error:
         slide.reset(seed=seed)

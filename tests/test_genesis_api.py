@@ -67,7 +67,7 @@ def test_is_initialized_and_is_tested(env: BatchedEnv, monkeypatch, caplog) -> N
     assert genesis_api.is_initialized(gs) and genesis_api.is_tested(gs)
     monkeypatch.setattr(gs, "__version__", "2.0.1")
     assert not genesis_api.is_tested(gs)
-    backend.tell_release(gs)
+    backend.warn_of_release(gs)
     assert caplog.messages == ["Genesis 2.0.1 is not a release that genesis-gym is tested with (1.4.x)"]
 
 
@@ -271,7 +271,9 @@ def test_jacobian(env: BatchedEnv) -> None:
     point = torch.tensor([0.0, 0.0, 0.1034])
     matrix = genesis_api.jacobian(entity, entity.get_link("hand"), point)
     assert matrix.shape == (NUM_ENVS, 6, 9)
-    torch.testing.assert_close(matrix[:, 3:, 0], torch.tensor([0.0, 0.0, 1.0]).expand(NUM_ENVS, 3), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        matrix[:, 3:, 0], torch.tensor([0.0, 0.0, 1.0]).expand(NUM_ENVS, 3), atol=1e-4, rtol=0
+    )
     tool = env.task.arm.tool.position
     torch.testing.assert_close(matrix[:, 1, 0], tool[:, 0], atol=1e-4, rtol=0)
 
@@ -313,7 +315,9 @@ def test_links_moved_by_and_contact_forces(lifting: BatchedEnv) -> None:
     for _ in range(25):
         lifting.step(torch.zeros(NUM_ENVS, 4))
     weight = genesis_api.contact_forces(cube)[:, 0]
-    torch.testing.assert_close(weight, torch.tensor([0.0, 0.0, 0.064 * 9.81]).expand(NUM_ENVS, 3), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        weight, torch.tensor([0.0, 0.0, 0.064 * 9.81]).expand(NUM_ENVS, 3), atol=0.02, rtol=0
+    )
     assert not genesis_api.contact_forces(entity)[:, fingers].any()
     lifting.reset(seed=0)
     assert not genesis_api.contact_forces(cube).any()

@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from genesis_gym.variation.levels import RowDifficulty
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from conftest import random_actions
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.variation.curriculum import Curriculum
-from genesis_gym.variation.levels import RowDifficulty
 from genesis_gym.variation.randomization import Randomization
 
 #: A range for each term, wide enough to be seen.

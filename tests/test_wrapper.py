@@ -111,7 +111,9 @@ def test_targets_fill_their_box(single) -> None:
 
 def test_success_is_the_true_distance(single, monkeypatch) -> None:
     single.reset(seed=0)
-    monkeypatch.setattr(single.unwrapped.core.task, "target", single.unwrapped.core.task.arm.tool.position + torch.tensor([0.03, 0, 0]))
+    monkeypatch.setattr(
+        single.unwrapped.core.task, "target", single.unwrapped.core.task.arm.tool.position + torch.tensor([0.03, 0, 0])
+    )
     _, reward, terminated, truncated, info = single.step(np.zeros(7, np.float32))
     assert terminated and not truncated and info["is_success"] is True
     assert info["distance_to_target"] == pytest.approx(0.03, abs=5e-3)
@@ -163,7 +165,7 @@ def test_a_viewer_without_display_says_what_is_missing(monkeypatch, arguments: d
 
 
 def test_missing_gpu_is_told_once_in_one_line(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(backend, "_fallback_told", False)
+    monkeypatch.setattr(backend, "_fallback_logged", False)
     with caplog.at_level(logging.WARNING, logger="genesis_gym"):
         for _ in range(2):
             backend.start("gpu")

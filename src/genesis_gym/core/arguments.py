@@ -140,7 +140,9 @@ def check_envs(name: str, envs: Sequence[int], num_envs: int) -> list[int]:
     try:
         given = list(envs)
     except TypeError as error:
-        raise ArgumentError(f"{name}={safe_repr(envs)} is not allowed; it must be a list of environments") from error
+        raise ArgumentError(
+            f"{name}={safe_repr(envs)} is not allowed; it must be a list of environments"
+        ) from error
     for env in given:
         if not (_is_integer(env) and 0 <= operator.index(env) < num_envs):
             raise ArgumentError(f"{name}: {safe_repr(env)} is not allowed; there are num_envs={num_envs}")

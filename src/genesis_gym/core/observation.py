@@ -155,8 +155,8 @@ class Observations(Component):
         return torch.tensor(values, dtype=torch.float32, device=self._device)
 
     def _check_declarations(self, task: Task) -> None:
-        names = {name for parts in self._sizes.values() for name in parts}
-        names = sorted(names | set(getattr(task, "goal_parts", ())))  # which may be left out
+        shown = {name for parts in self._sizes.values() for name in parts}
+        names = sorted(shown | set(getattr(task, "goal_parts", ())))  # which may be left out
         for what in ("noise", "scale", "clip"):
             declared = getattr(task, what)
             if what == "clip" and not isinstance(declared, Mapping):
