@@ -123,7 +123,7 @@ def test_the_bits_do_not_depend_on_the_number_of_workers(both, mode) -> None:
         autoreset = Autoreset(env, mode)
         run: list[Any] = [autoreset.reset(seed=3)]
         given = actions(15)
-        given[3, 4, 0] = torch.nan  # a fault, in the last worker
+        given[3:6, 4, 0] = torch.nan  # faults, in the last worker
         for action in given:
             run.append(autoreset.step(action))
             ended = run[-1].terminated | run[-1].truncated
