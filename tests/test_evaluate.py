@@ -35,10 +35,10 @@ def test_the_interval_of_a_rate_is_wilsons(successes: int, episodes: int, low: f
 
 
 def test_an_interval_stays_within_0_and_1() -> None:
-    for episodes in range(1, 40):
-        for successes in range(episodes + 1):
-            low, high = wilson_interval(successes, episodes)
-            assert 0 <= low <= successes / episodes <= high <= 1
+    for count in range(1, 40):
+        for successes in range(count + 1):
+            low, high = wilson_interval(successes, count)
+            assert 0 <= low <= successes / count <= high <= 1
 
 
 def test_figures_and_map_of_a_known_policy(core, monkeypatch) -> None:

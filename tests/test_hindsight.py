@@ -17,13 +17,13 @@ from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.adapters.spaces import to_observation
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, MissingDependencyError, RunFolderError
-from genesis_gym.learning.config.train_config import TrainConfig, make_config, parse_config
-from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.agents.checkpoint import read_checkpoint
 from genesis_gym.learning.agents.load import load_policy
 from genesis_gym.learning.agents.make import check_library, make_learner
 from genesis_gym.learning.agents.sb3_policy import find_algorithm
 from genesis_gym.learning.config.seeds import SELECTION_SEED
+from genesis_gym.learning.config.train_config import TrainConfig, make_config, parse_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.training.train import train
 from test_training import Interrupt, checkpoint_always, differences, with_slow_td3
 
@@ -104,7 +104,9 @@ def test_hindsight_is_what_goals_are_for(env, core) -> None:
     flat = make_config(algorithm="SAC", hyperparameters=REPLAY)
     assert not isinstance(model_of(flat, core).replay_buffer, HerReplayBuffer)
     early = make_config(algorithm="SAC", goal=True, hyperparameters={**REPLAY, "learning_starts": 239})
-    with pytest.raises(ArgumentError, match=r"learning_starts=239 .* 8 environments with at most 30 steps .* after 240"):
+    with pytest.raises(
+        ArgumentError, match=r"learning_starts=239 .* 8 environments with at most 30 steps .* after 240"
+    ):
         model_of(early, env)
     short = make_config(algorithm="SAC", goal=True, hyperparameters={**REPLAY, "buffer_size": 239})
     with pytest.raises(ArgumentError, match=r"buffer_size=239 .* takes 240"):

@@ -17,11 +17,11 @@ from stable_baselines3 import PPO
 from conftest import ENV_ID
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning.config.train_config import CONFIG_VERSION, make_config, parse_config
-from genesis_gym.learning.config.seeds import EVALUATION_SEED, MAX_SEED
-from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.agents.load import load_policy
 from genesis_gym.learning.config.presets import PRESETS, find_preset
+from genesis_gym.learning.config.seeds import EVALUATION_SEED, MAX_SEED
+from genesis_gym.learning.config.train_config import CONFIG_VERSION, make_config, parse_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.pipeline import run as pipeline
 from genesis_gym.learning.pipeline.run import run_pipeline
 from genesis_gym.learning.report.facts import command_of
@@ -53,7 +53,9 @@ def test_the_run_folder_holds_everything(demo_run) -> None:
     assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "policy.mp4").read_bytes()[4:8] == b"ftyp"
     assert not list(folder.glob(".*")), "no temporary file is left"
-    assert {"reward/distance", "end/success"} <= set((folder / "progress.csv").read_text().splitlines()[0].split(","))
+    assert {"reward/distance", "end/success"} <= set(
+        (folder / "progress.csv").read_text().splitlines()[0].split(",")
+    )
 
 
 def test_evaluating_the_folder_gives_the_same_figures(demo_run) -> None:
@@ -165,7 +167,10 @@ def test_the_guide_preset_is_the_guides() -> None:
         ({"timesteps": -1}, "timesteps=-1"),
         ({"seed": -1}, "seed=-1"),
         ({"seed": MAX_SEED}, f"seed={MAX_SEED}"),
-        ({"num_envs": 1, "hyperparameters": {"n_steps": 1}}, "a rollout of num_envs x n_steps = 1 step is too short"),
+        (
+            {"num_envs": 1, "hyperparameters": {"n_steps": 1}},
+            "a rollout of num_envs x n_steps = 1 step is too short",
+        ),
         ({"hyperparameters": {"batch_size": 1}}, "batch_size=1"),
         ({"num_envs": 2, "num_workers": 3}, "num_workers=3 is more than num_envs=2"),
     ],
@@ -262,7 +267,7 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path) -> None:
 
 @pytest.mark.parametrize("umask", [0o022, 0o077])
 def test_files_have_the_mode_of_the_umask(tmp_path, make_core, umask: int) -> None:
-    """safetensors writes for the owner alone, so that a colleague could read everything but the policy."""
+    """Safetensors writes for the owner alone, so that a colleague could read everything but the policy."""
     before = os.umask(umask)
     try:
         hyperparameters = {"n_steps": 8, "batch_size": 64}

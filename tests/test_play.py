@@ -17,16 +17,16 @@ from genesis_gym import BatchedEnv
 from genesis_gym.cli import play as cli_play
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError
-from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.learning.agents.make import make_policy
 from genesis_gym.learning.agents.policy import save_policy
 from genesis_gym.learning.config.seeds import EVALUATION_SEED
+from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.learning.evaluation import play as play_module
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy
 from genesis_gym.learning.evaluation.play import Episode, play
 from genesis_gym.learning.report import video
-from genesis_gym.learning.runs.folder import CONFIG_FILE, POLICY_FILE, write_json
 from genesis_gym.learning.report.video import GREEN, RED, Layout, record_video
+from genesis_gym.learning.runs.folder import CONFIG_FILE, POLICY_FILE, write_json
 from genesis_gym.tasks.reach.reach import Reach
 from genesis_gym.tasks.task import Evaluation
 from genesis_gym.world import World

@@ -14,9 +14,9 @@ import torch
 
 from genesis_gym.cli import train as cli_train
 from genesis_gym.cli.main import main
-from genesis_gym.learning.report import page as report
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.report import page as report
 from genesis_gym.learning.report.facts import RunFacts, command_of
 from genesis_gym.learning.report.page import draw_pictures, write_report
 

@@ -13,7 +13,6 @@ from tensordict import TensorDict
 
 import genesis_gym
 from conftest import ENV_ID
-
 from genesis_gym.adapters.rsl_rl import make_rsl_rl_vec_env
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, ClosedError, RunFolderError

@@ -29,10 +29,10 @@ from genesis_gym.learning.agents.state import portable
 from genesis_gym.learning.config.seeds import EVALUATION_SEED, SELECTION_SEED, TUNING_SEED, training_seed
 from genesis_gym.learning.config.train_config import change_config, make_config
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
-from genesis_gym.learning.training import hooks
-from genesis_gym.learning.training.progress import TrainingProgress
 from genesis_gym.learning.pipeline import run as pipeline
 from genesis_gym.learning.pipeline.stages import PLAN_FILE, parse_plan, read_plan, run_stages
+from genesis_gym.learning.training import hooks
+from genesis_gym.learning.training.progress import TrainingProgress
 from genesis_gym.learning.training.train import train
 from genesis_gym.variation.curriculum import Curriculum, CurriculumState
 
@@ -241,7 +241,9 @@ def test_rewards_that_hindsight_computes_anew_are_clipped_too(make_core) -> None
     config = make_config(algorithm="SAC", num_envs=8, goal=True, hyperparameters=hyperparameters)
     learner = make_learner(config, env)
     goals = np.zeros((5, 3), dtype=np.float32)
-    (rewards,) = learner.model.replay_buffer.env.env_method("compute_reward", goals, goals + 1.0, [{}], indices=[0])
+    (rewards,) = learner.model.replay_buffer.env.env_method(
+        "compute_reward", goals, goals + 1.0, [{}], indices=[0]
+    )
     assert rewards.tolist() == [-0.25] * 5
 
 
@@ -260,7 +262,12 @@ def test_clipping_reaches_sb3(core, normalize: bool) -> None:
 # Checkpoints
 
 
-EVERYTHING = {"wind": (0.0, 5.0), "action_latency": (0, 2), "noise.joint_position": (0.0, 0.1), "gravity": (5.0, 12.0)}
+EVERYTHING = {
+    "wind": (0.0, 5.0),
+    "action_latency": (0, 2),
+    "noise.joint_position": (0.0, 0.1),
+    "gravity": (5.0, 12.0),
+}
 
 
 class Interrupt(Hook):
@@ -460,7 +467,7 @@ def test_a_run_that_diverges_stops_with_one_line_and_keeps_the_last_checkpoint(
                 with torch.no_grad():
                     next(learner.policy.parameters()).fill_(torch.nan)
 
-    with pytest.raises(DivergedError, match="training diverged.*the last checkpoint is kept") as error:
+    with pytest.raises(DivergedError, match=r"training diverged.*the last checkpoint is kept") as error:
         train(short_config(algorithm, evaluate_every=64), core, tmp_path, [Poison()])
     assert "\n" not in str(error.value)
     kept = read_checkpoint(tmp_path)
@@ -529,7 +536,10 @@ def test_stages_carry_over_and_resume(tmp_path, monkeypatch) -> None:
     seen = []
     monkeypatch.setattr(
         "genesis_gym.learning.training.train.load_model",
-        lambda before, learner: (load_model(before, learner), seen.append(deepcopy(portable(learner.model_state())))),
+        lambda before, learner: (
+            load_model(before, learner),
+            seen.append(deepcopy(portable(learner.model_state()))),
+        ),
     )
     reports = list(run_stages(read_plan(folder / PLAN_FILE), folder, console))
     assert [report.folder.name for report in reports] == ["2-frankareach-v0"]

@@ -27,7 +27,15 @@ from genesis_gym.learning.evaluation.evaluate import evaluate_policy
 from genesis_gym.learning.tuning import study as study_module
 from genesis_gym.learning.tuning import trials as trials_module
 from genesis_gym.learning.tuning import tune as tune_module
-from genesis_gym.learning.tuning.search_space import SPACES, Categorical, FloatRange, IntRange, parse_space, read_space
+from genesis_gym.learning.tuning.plots import plot_study
+from genesis_gym.learning.tuning.search_space import (
+    SPACES,
+    Categorical,
+    FloatRange,
+    IntRange,
+    parse_space,
+    read_space,
+)
 from genesis_gym.learning.tuning.study import (
     make_tune_config,
     one_line,
@@ -36,7 +44,6 @@ from genesis_gym.learning.tuning.study import (
 )
 from genesis_gym.learning.tuning.trials import TrialFailedError, fail_dead_trials, is_counted, run_trials
 from genesis_gym.learning.tuning.tune import tune
-from genesis_gym.learning.tuning.plots import plot_study
 from genesis_gym.world import World
 from test_training import differences
 
