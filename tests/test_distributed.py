@@ -166,9 +166,9 @@ def test_two_ranks_learn_as_one_process_and_outlive_a_kill(tmp_path, core, monke
             ["train", "--algorithm", "SAC"],
             "SAC of Stable-Baselines3 trains in one process, and torchrun started 2; --library",
         ),
-        (["train", "--algorithm", "RSL_PPO", "--num-envs", "9"], "num_envs=9 cannot be divided among 2 ranks"),
+        (["train", "--library", "rsl_rl", "--num-envs", "9"], "num_envs=9 cannot be divided among 2 ranks"),
         (
-            ["train", "--algorithm", "RSL_PPO", "--num-envs", "2", "--set", "num_mini_batches=16"],
+            ["train", "--library", "rsl_rl", "--num-envs", "2", "--set", "num_mini_batches=16"],
             "too many for 1 environments",
         ),
     ],

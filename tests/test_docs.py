@@ -32,7 +32,7 @@ MOST_HYPERPARAMETERS = {
 }
 
 #: Commands whose own tests run them, in processes of their own: they end Genesis, install, or are several.
-ELSEWHERE = ("make", "genesis-gym warmup", "python", "torchrun")
+ELSEWHERE = ("make", "genesis-gym warmup", "python", "torchrun", "OMP_NUM_THREADS=")
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:

@@ -6,14 +6,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genesis_gym.runtime import RowRandom
+from genesis_gym.runtime import EpisodeRandom
 
 CPU = torch.device("cpu")
 UNIT = torch.zeros(3), torch.ones(3)
 
 
-def generator(seeds: list[int]) -> RowRandom:
-    random = RowRandom(len(seeds), CPU)
+def generator(seeds: list[int]) -> EpisodeRandom:
+    random = EpisodeRandom(len(seeds), CPU)
     everywhere = torch.ones(len(seeds), dtype=torch.bool)
     random.seed(torch.tensor(seeds), everywhere)
     random.next_episode(everywhere)
@@ -26,11 +26,11 @@ def test_a_row_depends_on_its_own_seed_and_episode_only(seeds: list[int], episod
     for _ in range(episodes):
         together.next_episode(torch.ones(len(seeds), dtype=torch.bool))
     drawn = together.uniform("x", *UNIT)
-    for row, seed in enumerate(seeds):
+    for env, seed in enumerate(seeds):
         alone = generator([seed])
         for _ in range(episodes):
             alone.next_episode(torch.tensor([True]))
-        assert torch.equal(alone.uniform("x", *UNIT)[0], drawn[row])
+        assert torch.equal(alone.uniform("x", *UNIT)[0], drawn[env])
 
 
 @given(
@@ -57,7 +57,7 @@ def test_names_and_episodes_draw_independent_numbers_in_any_order() -> None:
 
 
 def test_draws_are_uniform_and_uncorrelated_over_consecutive_seeds() -> None:
-    """Consecutive seeds, which rows have, are the worst case for a weak hash; bounds are five sigma."""
+    """Consecutive seeds, which envs have, are the worst case for a weak hash; bounds are five sigma."""
     n = 100_000
     drawn = generator(list(range(n))).uniform("x", torch.zeros(2), torch.ones(2)).double()
     assert (drawn.mean(0) - 0.5).abs().max() < 5 * (1 / 12 / n) ** 0.5

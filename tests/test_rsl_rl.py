@@ -317,6 +317,6 @@ def test_a_run_of_another_library_does_not_fit(tmp_path, core) -> None:
 def test_without_rsl_rl_one_line_says_what_to_install(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "genesis_gym.learning.agents.rsl_rl", None)
-    assert main(["train", "--algorithm", "RSL_PPO", "--quiet", "--out", "run"]) == 2
+    assert main(["train", "--library", "rsl_rl", "--quiet", "--out", "run"]) == 2
     assert "pip install 'genesis-gym[rsl_rl]'" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

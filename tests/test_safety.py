@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pickle
@@ -30,8 +31,7 @@ import torch
 
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, GenesisGymError, RunFolderError, WriteError
-from genesis_gym.learning.agents import checkpoint
-from genesis_gym.learning.agents import load as load_module
+from genesis_gym.learning.agents import checkpoint, load
 from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.learning.evaluation import faults
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy
@@ -44,6 +44,7 @@ from genesis_gym.learning.runs.folder import PARTIAL, read_config, write_whole
 from genesis_gym.learning.training import hooks
 from genesis_gym.learning.training import train as train_module
 from genesis_gym.learning.tuning import study, tune
+from genesis_gym.learning.tuning.search_space import read_space
 from genesis_gym.registration import find_spec
 
 CONFIG = make_config(
@@ -93,9 +94,9 @@ def hook(event: str, arguments: tuple[Any, ...]) -> None:
         seen.append((event, arguments[0]))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def audit() -> None:
-    """An audit hook cannot be removed: it is added once, and looks only while a file is read."""
+@functools.cache
+def install_hook() -> None:
+    """Called by the first test that watches: a hook stays for the life of the process, looking at `watching`."""
     sys.addaudithook(hook)
 
 
@@ -107,6 +108,7 @@ def watched(outside: Path) -> Iterator[None]:
         raise TimeoutError(f"over {PATIENCE} s")
 
     global watching
+    install_hook()
     before = {path: path.read_bytes() for path in outside.rglob("*")}
     rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     previous = signal.signal(signal.SIGALRM, too_long)
@@ -165,7 +167,7 @@ def home(good, tmp_path, make_core, monkeypatch) -> Path:
     """A copy of them beside a secret; commands that need a scene get the session's."""
     core = make_core(8)
     monkeypatch.setattr(core, "close", lambda: None)
-    for module in (load_module, pipeline, faults):
+    for module in (load, pipeline, faults):
         monkeypatch.setattr(module, "make_core", lambda env, *_, **__: find_spec(env) and core)
     monkeypatch.setattr(tune, "make_core", build_scene)
     monkeypatch.setattr(pipeline, "EVALUATION_EPISODES", 8)
@@ -263,7 +265,13 @@ def text(kind: str, name: str, content: str) -> Attack:
 
 def replaced(kind: str, name: str, pattern: str, by: str) -> Attack:
     """Other words where JSON itself has none, such as numbers of 5000 digits."""
-    return Attack(kind, name, lambda path: path.write_text(re.sub(pattern, by, path.read_text(), count=1)))
+
+    def plant(path: Path) -> None:
+        spoiled, count = re.subn(pattern, by, path.read_text(), count=1)
+        assert count == 1, f"{path.name} has no {pattern}: the attack would change nothing"
+        path.write_text(spoiled)
+
+    return Attack(kind, name, plant)
 
 
 def hyper(name: str, **fields: Any) -> Attack:
@@ -770,9 +778,51 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize(
-    ("reader", "attack"), [pytest.param(r, a, id=f"{r}-{a.kind}-{a.name}".replace(" ", "_")) for r, a in ATTACKS]
-)
+#: Odd files of which the report shows what there is.
+DRAWN = {("evaluation.json", "tolerance"), ("evaluation.json", "tolerance of an atom")}
+
+#: Attacks that are tried by default, on every file: the others are more of their kinds, and marked slow.
+ON_EVERY_FILE = ("bomb",)
+
+#: The same, by the file.
+TELLING = {
+    ("config.json", "pipe"),
+    ("config.json", "to a secret"),
+    ("config.json", "deep objects"),
+    ("config.json", "env: a module"),
+    ("config.json", "digits"),
+    ("policy.safetensors", "terabytes"),
+    ("policy.safetensors", "NaN weights"),
+    ("checkpoint.pt", "zip bomb"),
+    ("checkpoint.pt", "os.system"),
+    ("checkpoint.pt", "billion laughs"),
+    ("checkpoint.pt", "other shape"),
+    ("checkpoint.pt", "place of a generator"),
+    ("evaluation.json", "tolerance"),
+    ("progress.csv", "markup"),
+    ("progress.csv", "columns"),
+    ("policy.mp4", "9 MB"),
+    ("fault-001.pt", "a module"),
+    ("stages.yaml", "billion laughs"),
+    ("stages.yaml", "apply"),
+    ("space.yaml", "infinite"),
+    ("study.json", "of an URL"),
+    ("study.db", "endless view"),
+}
+
+
+def parameter(reader: str, attack: Attack) -> Any:
+    """An attack, slow unless it is a telling one."""
+    quick = attack.name in ON_EVERY_FILE or (reader, attack.name) in TELLING
+    name = f"{reader}-{attack.kind}-{attack.name}".replace(" ", "_")
+    return pytest.param(reader, attack, id=name, marks=() if quick else pytest.mark.slow)
+
+
+def test_the_telling_attacks_are_there() -> None:
+    assert {(reader, attack.name) for reader, attack in ATTACKS} >= TELLING
+
+
+@pytest.mark.parametrize(("reader", "attack"), [parameter(*each) for each in ATTACKS])
 def test_a_hostile_file_is_refused(home, capsys, monkeypatch, reader: str, attack: Attack) -> None:
     folder, command = READERS[reader]
     path = home / folder / reader
@@ -796,6 +846,10 @@ def test_a_hostile_file_is_refused(home, capsys, monkeypatch, reader: str, attac
     if reader in REPORTED and status == 0:
         page = (home / "run" / "report.html").read_text()
         assert "<script" not in page and "years of work" not in page
+        named = re.search(rf"{re.escape(reader)} (cannot be read|has |holds |is |does )", page)
+        assert bool(named) != ((reader, attack.name) in DRAWN), (
+            "what is not shown is named, and what is shown is not"
+        )
         return
     assert status == 2, out + err
     lines = [line for line in err.splitlines() if line.startswith("genesis-gym: error: ")]
@@ -822,7 +876,14 @@ def refuse_to_open(monkeypatch, path: Path) -> None:
     monkeypatch.setattr(sqlite3, "connect", closed)
 
 
-@pytest.mark.parametrize("reader", [name for name in READERS if not name.endswith(".yaml")])
+def test_the_plan_and_the_search_space_are_sound_before_they_are_spoiled(home) -> None:
+    """The commands that read these train, so that only their readers are called."""
+    with watched(home.parent / "outside"):
+        assert len(read_plan(home / "stages.yaml")) == 1
+        assert read_space(home / "space.yaml", "PPO").keys() == {"gamma"}
+
+
+@pytest.mark.parametrize("reader", [reader for reader, (folder, _) in READERS.items() if folder != "."])
 def test_the_same_commands_take_sound_files(home, capsys, reader: str) -> None:
     """Without an attack nothing is refused, and SB3's archives beside it are not even opened."""
     with watched(home.parent / "outside"):
@@ -900,7 +961,16 @@ def test_an_archive_begins_no_training(home) -> None:
 # Writing into a stranger's folder
 
 
-@pytest.mark.parametrize("name", ["1.monitor.csv", "progress.csv", "tensorboard", "report.html", "anything"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "progress.csv",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("1.monitor.csv", "tensorboard", "report.html", "anything")
+        ),
+    ],
+)
 @pytest.mark.parametrize("words", ["train --resume home/run", "report home/run", "evaluate home/run"])
 def test_nothing_is_written_through_a_link(home, capsys, name: str, words: str) -> None:
     path = home / "run" / name
@@ -1031,7 +1101,9 @@ def test_training_stops_when_its_log_cannot_grow(home, capsys) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
-@pytest.mark.parametrize("kilobytes", [0, 8, 50, 150, 250, 400])
+@pytest.mark.parametrize(
+    "kilobytes", [50, *(pytest.param(size, marks=pytest.mark.slow) for size in (0, 8, 150, 250, 400))]
+)
 def test_training_stops_on_a_disk_that_is_full(home, capsys, kilobytes: int) -> None:
     disk = home / "disk"
     disk.mkdir()

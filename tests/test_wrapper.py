@@ -89,7 +89,7 @@ def test_forward_kinematics_is_the_simulators(single) -> None:
 def test_tool_centre_is_between_the_fingertips(single) -> None:
     """At home the hand points down: the tool centre is 0.1034 m below it, midway between the fingers."""
     single.reset(seed=0)
-    tool = single.core.robot.tool_position[0]
+    tool = single.core.task.arm.tool.position[0]
     hand = single.robot.get_link("hand").get_pos()[0]
     fingers = [single.robot.get_link(f"{side}_finger").get_pos()[0] for side in ("left", "right")]
     torch.testing.assert_close(torch.linalg.vector_norm(tool - hand), torch.tensor(0.1034), atol=1e-4, rtol=0)
@@ -114,7 +114,9 @@ def test_reaching_env_is_the_registered_task(single) -> None:
 
 def test_success_is_the_true_distance(single, monkeypatch) -> None:
     single.reset(seed=0)
-    monkeypatch.setattr(single.core.task, "target", single.core.robot.tool_position + torch.tensor([0.03, 0, 0]))
+    monkeypatch.setattr(
+        single.core.task, "target", single.core.task.arm.tool.position + torch.tensor([0.03, 0, 0])
+    )
     _, reward, terminated, truncated, info = single.step(np.zeros(7, np.float32))
     assert terminated and not truncated and info["is_success"] is True
     assert info["distance_to_target"] == pytest.approx(0.03, abs=5e-3)
@@ -135,10 +137,10 @@ def test_rendering_shows_the_present_state(single) -> None:
 
 def test_a_restored_target_is_drawn_where_it_was(single) -> None:
     single.reset(seed=0)
-    state, first = single.core.state(), single.render()
+    state, first = single.core.state_dict(), single.render()
     single.reset(seed=1)
     assert not np.array_equal(single.render(), first)
-    single.core.restore(state)
+    single.core.load_state_dict(state)
     np.testing.assert_array_equal(single.render(), first)
 
 
@@ -166,7 +168,7 @@ def test_a_viewer_without_display_says_what_is_missing(monkeypatch, arguments: d
 
 
 def test_missing_gpu_is_told_once_in_one_line(monkeypatch, caplog) -> None:
-    monkeypatch.setattr(backend, "_fallback_told", False)
+    monkeypatch.setattr(backend, "_fallback_logged", False)
     with caplog.at_level(logging.WARNING, logger="genesis_gym"):
         for _ in range(2):
             backend.start("gpu")

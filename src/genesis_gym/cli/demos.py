@@ -31,7 +31,6 @@ class Demos:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         if (self.env is None) == (self.run_folder is None):
             raise ArgumentError("demos needs --env, for its scripted policy, or --run, for a trained one")
         import_modules(self.imports, self.env)

@@ -22,7 +22,7 @@ class Doctor:
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when there is a fault."""
+        """Run the command; the exit status is 1 if there is a fault."""
         from genesis_gym.tools.doctor import examine
         from genesis_gym.tools.selfcheck import examine_scenes
 

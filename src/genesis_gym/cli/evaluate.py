@@ -29,7 +29,6 @@ class Evaluate:
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         if self.plot is not None:
             check_choice("--plot: suffix", self.plot.suffix, (".png", ".svg", ".pdf"))
             if not self.plot.absolute().parent.is_dir():

@@ -21,7 +21,7 @@ class Replay:
     imports: Imports = ()
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when the fault does not come back."""
+        """Run the command; the exit status is 1 if the fault does not come back."""
         from genesis_gym.cli.train import check_device
 
         check_device(self.device)

@@ -17,7 +17,6 @@ class Report:
     folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
 
     def run(self, console: Console) -> int:
-        """Do it."""
         from genesis_gym.learning.report.page import draw_pictures, write_report
 
         draw_pictures(self.folder)

@@ -44,7 +44,6 @@ class Demo:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         from genesis_gym.learning.config.train_config import make_config
         from genesis_gym.learning.runs.folder import new_run_folder
 
@@ -59,7 +58,7 @@ class Train:
 
     env: Annotated[str | None, arg(help=f"Id of the environment. Default: {DEFAULT_ENV}.")] = None
     algorithm: Annotated[str | None, arg(help="PPO (the default), SAC, TQC or TD3.")] = None
-    backend: Annotated[str | None, arg(help="Library that learns: sb3 (the default) or rsl_rl (PPO only).")] = None
+    library: Annotated[str | None, arg(help="Library that learns: sb3 (the default) or rsl_rl (PPO only).")] = None
     preset: Annotated[
         str | None, arg(help="default (tuned), guide (the training guide's) or her (hindsight).")
     ] = None
@@ -91,7 +90,6 @@ class Train:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         from genesis_gym.learning.pipeline.stages import PLAN_FILE, read_plan, run_stages
         from genesis_gym.learning.runs.files import check_folder
         from genesis_gym.learning.runs.folder import new_run_folder, read_config
@@ -154,10 +152,10 @@ class Train:
         if self.config is not None:
             return change_config(read_config_file(self.config), **given)
         algorithm = (self.algorithm or "PPO").upper()
-        if self.backend is not None:
-            check_choice("backend", self.backend, LIBRARIES)
-            check_choice(f"backend {self.backend}: algorithm", algorithm, LIBRARIES[self.backend])
-            algorithm = LIBRARIES[self.backend][algorithm]
+        if self.library is not None:
+            check_choice("library", self.library, LIBRARIES)
+            check_choice(f"library {self.library}: algorithm", algorithm, LIBRARIES[self.library])
+            algorithm = LIBRARIES[self.library][algorithm]
         return make_config(self.env or DEFAULT_ENV, algorithm, preset=self.preset or "default", **given)
 
     def _refuse_contradictions(self) -> None:
@@ -168,7 +166,7 @@ class Train:
         for option, idle in (
             ("resume", given - everywhere - {"resume"}),
             ("stages", given - everywhere - {"stages", "out"}),
-            ("config", given & {"env", "backend", "algorithm", "preset"}),
+            ("config", given & {"env", "library", "algorithm", "preset"}),
         ):
             if option in given and idle:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in defaults if name in idle)

@@ -11,7 +11,7 @@ from rich.console import Console
 from tyro.conf import arg
 
 from genesis_gym.cli.options import DEFAULT_ENV, Device, Imports, Quiet, import_modules, print_table
-from genesis_gym.errors import MissingDependencyError, check_choice, check_positive_int
+from genesis_gym.errors import check_choice, check_positive_int
 
 
 @dataclass
@@ -52,12 +52,9 @@ class Tune:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when no trial was completed."""
-        try:
-            from genesis_gym.learning.tuning.search_space import read_space
-            from genesis_gym.learning.tuning.study import make_tune_config, study_folder
-        except ImportError as error:
-            raise MissingDependencyError(f"{error}; pip install 'genesis-gym[tune]' brings it") from error
+        """Run the command; the exit status is 1 if no trial was completed."""
+        from genesis_gym.learning.tuning.search_space import read_space
+        from genesis_gym.learning.tuning.study import make_tune_config, study_folder
         from genesis_gym.runtime import DEVICES
 
         check_choice("device", self.device, DEVICES)

@@ -19,7 +19,6 @@ class Warmup:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         from genesis_gym.runtime.backend import DEVICES, kernel_cache_folder
 
         check_choice("device", self.device, DEVICES)

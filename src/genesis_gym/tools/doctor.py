@@ -1,8 +1,9 @@
-"""Facts about this machine that decide whether and how Genesis runs, found by looking, without a scene."""
+"""Checks of this machine that need no scene: can Genesis run here, and on what?"""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
 import shutil
@@ -15,22 +16,31 @@ from functools import partial
 
 from genesis_gym.errors import GenesisGymError
 from genesis_gym.runtime.backend import cached_kernels, kernel_cache_folder
-from genesis_gym.runtime.system import APT_COMMAND, has_display, missing_libraries
+from genesis_gym.runtime.system import (
+    APT_COMMAND,
+    has_display,
+    missing_libraries,
+    provide_home,
+    require_assertions,
+)
 
 PACKAGES = ("genesis-world", "quadrants", "torch", "gymnasium", "stable-baselines3")
 
-#: Bytes of memory that a process with one scene of 256 rows takes (measured: 1.4 GB).
+#: Those of them that an extra brings: package → extra.
+OPTIONAL_PACKAGES = {"stable-baselines3": "sb3"}
+
+#: Bytes of memory that a process with one scene of 256 environments takes (measured: 1.4 GB).
 SCENE_BYTES = 1.5e9
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One fact.
+    """One result.
 
     Attributes:
-        subject: What it is about.
+        subject: What was checked.
         state: What was found.
-        remedy: What to do if it is a fault, else None.
+        remedy: What to do about it if it is a fault, else None.
     """
 
     subject: str
@@ -39,15 +49,15 @@ class Finding:
 
 
 class FaultError(GenesisGymError):
-    """What a check found is not as it must be; the text is what it found."""
+    """A check has found a fault; the message is the state found."""
 
 
 def find(subject: str, look: Callable[[], str], remedy: str) -> Finding:
-    """Make one check; whatever it raises is what was found.
+    """Make one check; whatever it raises is a finding.
 
     Args:
-        subject: What it is about.
-        look: Gives the state, or raises.
+        subject: What is checked.
+        look: Returns the state, or raises.
         remedy: What to do if it raises.
 
     Returns:
@@ -73,15 +83,16 @@ def one_line(error: Exception) -> str:
 
 
 def examine() -> list[Finding]:
-    """Look at the machine, without importing Genesis.
+    """Check the machine without importing Genesis.
 
     Returns:
         The findings; those with a remedy are faults.
     """
     reinstall = "pip install --force-reinstall"
     return [
-        Finding("Python", f"{platform.python_version()}, {sys.executable}"),
+        find("Python", _python, "start Python without -O, and unset PYTHONOPTIMIZE"),
         Finding("System", _system()),
+        find("Home folder", look_at_home, "export HOME=/some/folder that can be written to"),
         find("CPU", _cpu, f"{reinstall} py-cpuinfo"),
         find("Memory", _memory, "close other programs, or use a machine with more memory"),
         find("GPU", _gpu, "install the NVIDIA driver again; in a container, start that with --gpus all"),
@@ -100,6 +111,22 @@ def examine() -> list[Finding]:
         find("Video", _video, "pip install 'imageio>=2.36' 'av>=14'"),
         Finding("Display", "found" if has_display() else "none: render_mode='rgb_array' works without one"),
     ]
+
+
+def _python() -> str:
+    require_assertions()
+    return f"{platform.python_version()}, {sys.executable}"
+
+
+def look_at_home() -> str:
+    """The user's home folder, and where it is taken from.
+
+    Raises:
+        MissingDependencyError: There is none.
+    """
+    source = "HOME" if "HOME" in os.environ else "the password database, since HOME is not set"
+    provide_home()
+    return f"{os.environ['HOME']}, from {source}"
 
 
 def _system() -> str:
@@ -156,7 +183,7 @@ def _libraries() -> str:
     missing = missing_libraries()
     if missing:
         raise FaultError(f"missing: {', '.join('lib' + name for name in missing)}")
-    return "all there"
+    return "found"
 
 
 def _package(name: str) -> str:
@@ -165,6 +192,8 @@ def _package(name: str) -> str:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError as error:
+        if name in OPTIONAL_PACKAGES:
+            return _not_installed(OPTIONAL_PACKAGES[name])
         raise FaultError("not installed") from error
     specifier = Requirement(_requirement(name)).specifier
     if not specifier.contains(version, prereleases=True):
@@ -172,8 +201,12 @@ def _package(name: str) -> str:
     return version
 
 
+def _not_installed(extra: str) -> str:
+    return f"not installed; pip install 'genesis-gym[{extra}]' brings it"
+
+
 def _requirement(name: str) -> str:
-    """What genesis-gym's own metadata asks of a package; the bare name where it asks nothing."""
+    """Requirement on a package in genesis-gym's own metadata; the bare name where there is none."""
     try:
         lines = importlib.metadata.requires("genesis-gym") or []
     except importlib.metadata.PackageNotFoundError:  # it runs from a source folder and is not installed
@@ -182,7 +215,7 @@ def _requirement(name: str) -> str:
 
 
 def _backend() -> str:
-    """What the backend `auto` will be, by the questions that `gs.init(backend=gs.gpu)` asks (Genesis 1.4.5)."""
+    """What device `auto` will be, decided as `gs.init(backend=gs.gpu)` does (Genesis 1.4.5)."""
     import torch
 
     usable = {
@@ -229,8 +262,11 @@ def _kernel_cache() -> str:
 
 def _video() -> str:
     """Encode some frames as `genesis_gym.learning.report.video` does, and read them back."""
-    import imageio.v3 as iio
     import numpy as np
+
+    if importlib.util.find_spec("imageio") is None:
+        return _not_installed("video")
+    import imageio.v3 as iio
 
     frames = np.zeros((10, 64, 64, 3), dtype=np.uint8)
     video = iio.imwrite("<bytes>", frames, extension=".mp4", fps=50, codec="h264", plugin="pyav")

@@ -1,4 +1,4 @@
-"""What the doctor finds out by building scenes: whether they can be drawn, and how fast they step."""
+"""The checks of the doctor that build a scene: can it be rendered, and how fast does it step?"""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from contextlib import closing
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.tools.doctor import FaultError, Finding, find
 
-#: The environment that is drawn and stepped, its rows when it is stepped, and for how many seconds.
+#: The environment that is rendered and stepped, how many of it are stepped, and for how many seconds.
 ENV_ID = next(iter(ENVIRONMENTS))
-ROWS = 256
+NUM_ENVS = 256
 SECONDS = 5.0
 
-#: Random actions that are made ahead and repeated, as in `benchmarks/step_rate.py`.
+#: Random actions, drawn before the clock starts and repeated, as in `benchmarks/step_rate.py`.
 ACTIONS = 100
 
 
@@ -27,23 +27,23 @@ def examine_scenes() -> list[Finding]:
         find(
             "Rendering",
             _draw,
-            "mend what is marked above; sudo apt-get install -y libegl1 libgl1-mesa-dri brings software rendering",
+            "fix what is marked above; sudo apt-get install -y libegl1 libgl1-mesa-dri brings software rendering",
         ),
         find(
             "Throughput",
             _step,
-            "mend what is marked above; if nothing is, report this with the output of genesis-gym doctor --json",
+            "fix what is marked above; if nothing is, report this with the output of genesis-gym doctor --json",
         ),
     ]
 
 
-# torch and all that needs it is imported within, so that a broken installation is a finding too.
+# torch, and modules that need it, are imported within the checks, so that a broken installation is a finding too.
 
 
 def _draw() -> str:
     from genesis_gym.core.make import make_core
 
-    with closing(make_core(ENV_ID, 2, camera_rows=[0])) as env:
+    with closing(make_core(ENV_ID, 2, camera_envs=[0])) as env:
         env.reset(seed=0)
         begin = time.perf_counter()
         frame = env.render()[0]
@@ -62,10 +62,10 @@ def _step() -> str:
     from genesis_gym.core.make import make_core
     from genesis_gym.runtime import describe_device
 
-    with closing(make_core(ENV_ID, ROWS)) as env:
+    with closing(make_core(ENV_ID, NUM_ENVS)) as env:
         autoreset = Autoreset(env, AutoresetMode.SAME_STEP)
         generator = torch.Generator().manual_seed(0)
-        actions = torch.rand(ACTIONS, ROWS, env.action_dim, generator=generator).to(env.device) * 2 - 1
+        actions = torch.rand(ACTIONS, NUM_ENVS, env.action_dim, generator=generator).to(env.device) * 2 - 1
         autoreset.reset(seed=0)
         for action in actions[:5]:  # first calls compile what is not in the kernel cache
             autoreset.step(action)
@@ -73,5 +73,5 @@ def _step() -> str:
         while (seconds := time.perf_counter() - begin) < SECONDS:
             autoreset.step(actions[steps % ACTIONS])
             steps += 1
-    rate = f"{steps * ROWS / seconds:,.0f} env steps/s with {ROWS} rows on {describe_device()}"
+    rate = f"{steps * NUM_ENVS / seconds:,.0f} env steps/s with {NUM_ENVS} environments on {describe_device()}"
     return f"{rate}; docs/performance.md has 74,000 on an idle 2-core CPU"

@@ -1,7 +1,7 @@
-"""What Genesis and Quadrants keep of a closed scene, let go (Genesis 1.4.5, Quadrants 1.3.3).
+"""Free the memory that Genesis and Quadrants keep of closed scenes (Genesis 1.4.5, Quadrants 1.3.3).
 
-Left alone, each scene that is built and closed leaves 20 to 40 MB behind, in four places. All but the kernels are
-caches that a scene which is still open fills again when it needs to, so that no other scene can be harmed.
+Without this, each scene that is built and closed leaves 20 to 40 MB behind, in four places. All but the kernels
+are caches, which an open scene fills again when it needs them, so no other scene is affected.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 
 logger = logging.getLogger("genesis_gym")
 
-#: Static configurations of all scenes built so far, those that are equal once.
+#: Static configurations of the scenes built so far, without duplicates.
 _configs: set[Any] = set()
 
 
 def share_kernels(scene: Any) -> None:
-    """Let later scenes of the same kind use the kernels of this one, instead of each loading its own.
+    """Let later scenes of the same kind use the kernels of this one, instead of loading their own.
 
-    Quadrants finds the kernels of a scene by weak references to its static configurations, compared by value. When
-    these die with the scene, nothing equals them any more, yet the kernels stay.
+    Quadrants finds a scene's kernels by weak references to its static configurations, compared by value. When
+    these die with the scene, the kernels remain in memory and can no longer be found.
 
     Args:
         scene: A built Genesis scene.
@@ -34,30 +34,30 @@ def share_kernels(scene: Any) -> None:
             (collider.collider_config, collider.gjk.gjk_config, *(solver.rigid_config for solver in solvers))
         )
 
-    _where_known(keep_configs)
+    _if_known(keep_configs)
 
 
 def let_go(scene: Any) -> None:
-    """Drop what would keep the memory of a scene in use after it is destroyed.
+    """Drop the references that would keep a scene's memory alive after it is destroyed.
 
     Args:
-        scene: A built Genesis scene, to be destroyed next.
+        scene: A built Genesis scene that is about to be destroyed.
     """
-    _where_known(lambda: vars(scene.rigid_solver).pop("substep", None))  # launches.py: it refers back
-    _where_known(lambda: _forget_arguments(scene.rigid_solver.dyn_state))
-    _where_known(_forget_views)
-    _where_known(_forget_textures)
+    _if_known(lambda: vars(scene.rigid_solver).pop("substep", None))  # kernel_replay: a reference cycle
+    _if_known(lambda: _forget_arguments(scene.rigid_solver.dyn_state))
+    _if_known(_forget_views)
+    _if_known(_forget_textures)
 
 
 def return_freed_memory() -> None:
-    """Give memory that was freed back to the system, where the C library (glibc) would keep it: some 200 MB."""
+    """Return freed memory to the system: the C library (glibc) would keep some 200 MB of it."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
-def _where_known(action: Callable[[], None]) -> None:
-    """Where Genesis has renamed what is private, a scene is made and closed all the same, and its memory stays."""
+def _if_known(action: Callable[[], None]) -> None:
+    """Run a workaround; where Genesis has renamed private attributes, warn that memory is kept and go on."""
     try:
         action()
     except (AttributeError, ImportError) as error:
@@ -65,7 +65,7 @@ def _where_known(action: Callable[[], None]) -> None:
 
 
 def _forget_arguments(dyn_state: Any) -> None:
-    """The constraint solver's choice among its variants is remembered by its arguments, arrays of the scene."""
+    """The constraint solver remembers its choice of a variant by its arguments, which are arrays of the scene."""
     from genesis.engine.solvers.rigid.constraint.solver import func_solve_body
 
     for table in vars(func_solve_body).values():
@@ -78,7 +78,7 @@ def _forget_arguments(dyn_state: Any) -> None:
 
 
 def _forget_views() -> None:
-    """An array keeps torch and numpy views of itself, and each of them, through C++, keeps the array."""
+    """An array holds torch and numpy views of itself, each of which holds the array through C++."""
     from quadrants.lang import impl
 
     for array in impl.get_runtime().ndarrays:
@@ -87,7 +87,7 @@ def _forget_views() -> None:
 
 
 def _forget_textures() -> None:
-    """Colours merged with opacities are remembered by the identity of both."""
+    """Colours merged with opacities are cached by the identity of both."""
     from genesis.options.surfaces import _RGBA_CACHE
 
     _RGBA_CACHE.clear()

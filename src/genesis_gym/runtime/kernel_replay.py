@@ -1,8 +1,8 @@
-"""The kernel launches of a physics step, recorded once and replayed (Genesis 1.4.5, Quadrants 1.3.3, CPU).
+"""Record the kernel launches of a physics step once and replay them (Genesis 1.4.5, Quadrants 1.3.3, CPU only).
 
-A physics step launches six kernels with the same arguments each time. Before each launch Quadrants looks up its
-arguments in Python: 20 µs, where the kernel takes 4 for two rows. Of a step of 148 µs, 22 are physics. Replayed,
-the same machine code runs with the same arguments, so that results are the same bit for bit.
+A physics step launches six kernels, with the same arguments each time. Before each launch Quadrants looks its
+arguments up in Python: 20 µs, where the kernel itself takes 4 µs for two environments. Of a step of 148 µs, 22 µs
+are physics. A replay runs the same machine code with the same arguments: the results are equal bit for bit.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any
 
 logger = logging.getLogger("genesis_gym")
 
-#: One thread at a time records: it stands in for a method of a class.
+#: Held while recording, which replaces a method of a class: one thread at a time.
 _recording = threading.Lock()
 
-#: A compiled kernel and the arguments that it is launched with, both of Quadrants.
+#: A compiled kernel and the arguments that it is launched with; both are objects of Quadrants.
 Launch = tuple[Any, Any]
 
 
 def replay_substeps(scene: Any) -> None:
-    """Let the rigid solver of a scene replay its launches from its second step on; other code stays Genesis's own.
+    """Make the rigid solver of a scene replay its kernel launches from its second step on.
 
-    On a GPU, and where Genesis has renamed what is private, nothing changes.
+    Nothing changes on a GPU, or where Genesis has renamed the private attributes used here.
 
     Args:
         scene: A built Genesis scene.
@@ -37,11 +37,13 @@ def replay_substeps(scene: Any) -> None:
     try:
         scene.rigid_solver.substep = _Substep(scene.rigid_solver)
     except (AttributeError, ImportError) as error:
-        logger.warning("this version of Genesis steps slower than it could: %s", error)
+        logger.warning(
+            "kernel replay does not know this version of Genesis, so physics steps are slower: %s", error
+        )
 
 
 class _Substep:
-    """Stands for the solver's method `substep`."""
+    """Replaces the method `substep` of a rigid solver."""
 
     def __init__(self, solver: Any) -> None:
         from quadrants.lang import impl
@@ -51,7 +53,7 @@ class _Substep:
         self._caches = (solver.collider._contact_data_cache, solver.constraint_solver._eq_const_info_cache)
         self._program = impl.get_runtime().prog
         self._launches: dict[tuple[bool, bool], list[Launch]] = {}
-        _flags(solver), self._program.launch_kernel  # so that a name that is missing is missed at once
+        _flags(solver), self._program.launch_kernel  # a name that is missing raises here, not in a step
 
     def __call__(self, substep: int) -> None:
         solver = self._solver
@@ -72,13 +74,13 @@ class _Substep:
 
 
 def _flags(solver: Any) -> tuple[bool, bool]:
-    """Whether the poses and the velocities of the links belong to those of the joints: arguments that vary."""
+    """Whether link poses and link velocities are up to date with the joints; the launches depend on both."""
     return solver._is_forward_pos_updated, solver._is_forward_vel_updated
 
 
 @contextmanager
 def _recorded(program: Any) -> Iterator[list[Launch]]:
-    """Collect what this thread launches within the block."""
+    """Collect the kernel launches of this thread within the block."""
     launches: list[Launch] = []
     kind, thread = type(program), threading.get_ident()
 
