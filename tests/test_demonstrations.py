@@ -91,9 +91,8 @@ from genesis_gym.tasks.reach.reach import Reach
 class Near(Reach):
     tolerance: float = 0.3
 
-gymnasium.register(
-    "Own/Near-v0", entry_point="genesis_gym.adapters.single:make_single", max_episode_steps=50, kwargs={"task": Near()}
-)
+entry_point = "genesis_gym.adapters.single:make_single"
+gymnasium.register("Own/Near-v0", entry_point=entry_point, max_episode_steps=50, kwargs={"task": Near()})
 """
 
 

@@ -235,7 +235,7 @@ def test_another_file_is_no_fault(tmp_path, content) -> None:
 def test_a_fault_comes_back_in_a_scene_of_its_own(tmp_path, capsys) -> None:
     """With varied physics and a curriculum; everything comes from the file."""
     varied = {"payload": (0.0, 0.5), "action_latency": (0, 2)}
-    config = make_config(num_envs=8, curriculum={}, randomization=varied)
+    config = make_config(num_envs=8, curriculum={"initial": 1.0}, randomization=varied)
     env = make_core(config.env, config.num_envs, **config.training_env())
     path = dump(env, config, tmp_path, "velocity", float("inf"), 30)
     env.close()

@@ -19,7 +19,7 @@ from genesis_gym.learning.runs.folder import remove_torn
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
-#: Trains eight environments with a checkpoint before every rollout on a slow disk, so that many a kill falls into a write.
+#: Trains eight environments with a checkpoint before every rollout on a slow disk: many a kill falls into a write.
 PROGRAM = """
 import os
 import sys

@@ -103,9 +103,9 @@ def write_state(path: Path, state: Any) -> None:
 
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
-            keeping = _KeepingError(file)
+            keeping: Any = _KeepingError(file)
             try:
-                torch.save(state, keeping)  # type: ignore[arg-type]
+                torch.save(state, keeping)
             except RuntimeError:  # torch hides the system's error behind its own
                 if keeping.error is not None:
                     raise keeping.error from None
