@@ -103,7 +103,7 @@ def test_at_zero_range_the_bits_are_those_without(make_core, term: str) -> None:
         env.reset(seed=5)
     for action in torch.from_numpy(random_actions(STEPS, 4, 7)):
         a, b = plain.step(action), randomised.step(action)
-        if term in ("mass_scale", "payload"):  # setting masses makes Genesis compute the poses anew: the last bits differ
+        if term in ("mass_scale", "payload", "armature_scale"):  # Genesis computes poses anew: the last bits differ
             torch.testing.assert_close(a.observation["policy"], b.observation["policy"], atol=1e-5, rtol=0)
         else:
             assert torch.equal(a.observation["policy"], b.observation["policy"]) and torch.equal(a.reward, b.reward)
@@ -188,7 +188,7 @@ def test_a_delay_is_filled_with_the_action_that_asks_for_nothing(make_core) -> N
     for step in range(5):
         env.step(-torch.ones(4, 8))
         moved = (env.task.arm.joint_position - joints).abs().max(), (env.task.arm.gripper.opening - fingers).abs().max()
-        assert [moved[0] > 1e-2, moved[1] > 1e-3] == [step >= 3] * 2, (step, moved)
+        assert [moved[0] > 1e-2, moved[1] > 3e-4] == [step >= 3] * 2, (step, moved)
 
 
 @pytest.mark.parametrize(
