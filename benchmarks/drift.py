@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from genesis_gym.controllers import make_controller
+from genesis_gym.tasks.scenes import add_ground
+
 from genesis_gym.core.env import DECIMATION, SIM_DT
 from genesis_gym.robots import Robot, find_robot
-from genesis_gym.runtime import BACKENDS, RowRandom, Simulation, describe_device
+from genesis_gym.runtime import DEVICES, RowRandom, Simulation, describe_device
 from genesis_gym.tasks import find_task
-from genesis_gym.tasks.scenes import add_ground
 
 STEPS = 1000
 EPISODES = 3
@@ -115,7 +115,7 @@ def describe(difference: np.ndarray) -> str:
 def main() -> None:
     """Print the table, in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backend", choices=BACKENDS, default="cpu")
+    parser.add_argument("--backend", choices=DEVICES, default="cpu")
     parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -9,7 +9,7 @@ python -m genesis_gym doctor | tee "$out/doctor.txt"
 python benchmarks/step_rate.py --num-envs 1024 4096 16384 65536 --out "$out/step_rate.json"
 python benchmarks/training_rate.py --num-envs 4096 16384 --out "$out/training_rate.json"
 for seed in 0 1 2; do
-  python -m genesis_gym train --backend rsl_rl --num-envs 4096 --timesteps 4000000 --stop-at-success 0.95 \
+  python -m genesis_gym train --library rsl_rl --num-envs 4096 --timesteps 4000000 --stop-at-success 0.95 \
     --seed "$seed" --out "$out/reach-$seed" --quiet
 done
 python benchmarks/drift.py --backend gpu | tee "$out/drift.txt"

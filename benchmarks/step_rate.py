@@ -5,7 +5,7 @@ so that a noisy machine slows all of them alike. Reported are the median over ro
 
 `raw` makes the same arms do the same motion without this package: joint targets of a recorded rollout go through
 Genesis alone, as it is installed, since the cost of a physics step depends on what moves and touches. `replayed`
-is the same with kernel launches replayed, `runtime/launches.py`.
+is the same with kernel launches replayed, `runtime/kernel_replay.py`.
 """
 
 from __future__ import annotations

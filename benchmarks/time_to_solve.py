@@ -72,7 +72,7 @@ def solve(library: str, seed: int, variables: Mapping[str, str] | None = None, *
     environment = {**os.environ, "PYTHONPATH": path, **(variables or {})}
     with tempfile.TemporaryDirectory() as parent:
         run = Path(parent) / "run"
-        words = ["train", "--backend", library, "--seed", str(seed), "--stop-at-success", str(rate)]
+        words = ["train", "--library", library, "--seed", str(seed), "--stop-at-success", str(rate)]
         words += TIGHT if tight else ()
         command = [str(Path(sys.executable).with_name("genesis-gym")), *words, "--out", str(run), "--quiet"]
         before = _cpu_seconds()

@@ -14,8 +14,8 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter, PercentFormatter
 
-from genesis_gym.learning.plots import Panel, Theme, save_picture
-from genesis_gym.learning.runs import EVALUATION_FILE, read_config
+from genesis_gym.learning.report.plots import Panel, Theme, save_picture
+from genesis_gym.learning.runs.folder import EVALUATION_FILE, read_config
 
 picture, *runs = map(Path, sys.argv[1:])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -92,7 +91,7 @@ def test_vector_wrappers_keep_every_rule() -> None:
         env = gymnasium.make_vec("Pendulum-v1", num_envs=num_envs, max_episode_steps=9)
         return gymnasium.wrappers.vector.RecordEpisodeStatistics(gymnasium.wrappers.vector.ClipReward(env, -1, 1))
 
-    assert "info_masks" in check_vector_env(make, promises=["row_seeding", "reset_mask"]).checked
+    assert "info_masks" in check_vector_env(make, promises=["env_seeding", "reset_mask"]).checked
 
 
 @in_1_4_0
@@ -141,13 +140,13 @@ class Walk(VectorEnv):
 
     def reset(self, *, seed=None, options=None):
         self.require_open()
-        rows = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
-        seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
-        for row, row_seed in enumerate(seeds or []):
-            if row_seed is not None:
-                self.randoms[row] = np.random.default_rng(row_seed)
-        self.begin(rows)
-        return self.observe(), self.infos(rows)
+        envs = (options or {}).get("reset_mask", np.ones(self.num_envs, bool))
+        seeds = [seed + env for env in range(self.num_envs)] if isinstance(seed, int) else seed
+        for env, env_seed in enumerate(seeds or []):
+            if env_seed is not None:
+                self.randoms[env] = np.random.default_rng(env_seed)
+        self.begin(envs)
+        return self.observe(), self.infos(envs)
 
     def step(self, actions):
         self.require_open()
@@ -164,11 +163,11 @@ class Walk(VectorEnv):
             self.begin(self.ended)
         return self.observe(), reward, terminated, truncated, infos
 
-    def begin(self, rows):
-        for row in np.flatnonzero(rows):
-            self.position[row] = self.randoms[row].uniform(-1, 1, 2)
-        self.clock[rows] = 0
-        self.ended = self.ended & ~rows
+    def begin(self, envs):
+        for env in np.flatnonzero(envs):
+            self.position[env] = self.randoms[env].uniform(-1, 1, 2)
+        self.clock[envs] = 0
+        self.ended = self.ended & ~envs
 
     def move(self, actions):
         self.position += 0.3 * actions
@@ -177,13 +176,13 @@ class Walk(VectorEnv):
     def observe(self):
         return self.position.copy()
 
-    def infos(self, rows):
-        return {"clock": self.clock.copy(), "_clock": rows.copy()}
+    def infos(self, envs):
+        return {"clock": self.clock.copy(), "_clock": envs.copy()}
 
     def final(self):
         final_obs = np.full(self.num_envs, None, object)
-        for row in np.flatnonzero(self.ended):
-            final_obs[row] = self.position[row].copy()
+        for env in np.flatnonzero(self.ended):
+            final_obs[env] = self.position[env].copy()
         ended = self.ended.copy()
         return {"final_obs": final_obs, "_final_obs": ended, "final_info": self.infos(ended), "_final_info": ended}
 
@@ -193,12 +192,59 @@ class Walk(VectorEnv):
 
 
 @modes
-@pytest.mark.parametrize("rows", [1, 2, 5])
-def test_the_environment_that_is_broken_below_keeps_every_rule(rows: int, mode: AutoresetMode) -> None:
-    report = check_vector_env(lambda num_envs: Walk(num_envs, mode), num_envs=rows, steps=30, promises=PROMISES)
-    one_row = {"reset_mask"} if rows == 1 and mode is not DISABLED else set()  # there, in the other size's run
-    assert set(report.not_reached) == of_other_modes(mode) | one_row, str(report)
+@pytest.mark.parametrize("envs", [1, 2, 5])
+def test_the_environment_that_is_broken_below_keeps_every_rule(envs: int, mode: AutoresetMode) -> None:
+    report = check_vector_env(lambda num_envs: Walk(num_envs, mode), num_envs=envs, steps=30, promises=PROMISES)
+    one_env = {"reset_mask"} if envs == 1 and mode is not DISABLED else set()  # there, in the other size's run
+    assert set(report.not_reached) == of_other_modes(mode) | one_env, str(report)
     assert set(report.checked) == RULES.keys() - set(report.not_reached)
+
+
+class Filmed(Walk):
+    """The same walk, which also shows a picture."""
+
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
+        self.single_observation_space = Dict(
+            position=self.single_observation_space, picture=Box(0, 255, (6, 8, 3), np.uint8)
+        )
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
+    def observe(self):
+        picture = np.zeros((self.num_envs, 6, 8, 3), np.uint8)
+        picture[..., :2] = (20 * self.position[:, None, None] + 128).astype(np.uint8)
+        return {"position": self.position.copy(), "picture": picture}
+
+    def final(self):
+        shown, final = self.observe(), super().final()
+        for env in np.flatnonzero(self.ended):
+            final["final_obs"][env] = {name: value[env].copy() for name, value in shown.items()}
+        return final
+
+
+class PictureOnly(Filmed):
+    """A walk that shows nothing but a picture."""
+
+    def __init__(self, *args) -> None:
+        super().__init__(*args)
+        self.single_observation_space = self.single_observation_space["picture"]
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+
+    def observe(self):
+        return super().observe()["picture"]
+
+    def final(self):
+        final, pictures = Walk.final(self), self.observe()
+        for env in np.flatnonzero(self.ended):
+            final["final_obs"][env] = pictures[env].copy()
+        return final
+
+
+@modes
+@pytest.mark.parametrize("kind", [Filmed, PictureOnly])
+def test_pictures_and_groups_of_observations_keep_every_rule(kind: type[Walk], mode: AutoresetMode) -> None:
+    report = check_vector_env(lambda num_envs: kind(num_envs, mode), steps=30, promises=PROMISES)
+    assert set(report.not_reached) == of_other_modes(mode), str(report)
 
 
 BROKEN: list = []
@@ -235,12 +281,6 @@ class OtherActions(Walk):
         self.action_space = Box(-2, 2, (self.num_envs, 2), np.float32)
 
 
-@breaks("spaces", NEXT_STEP)
-class OneRowMore(Walk):
-    def __init__(self, num_envs, mode):
-        super().__init__(num_envs + 1, mode)
-
-
 @breaks("autoreset_mode", NEXT_STEP)
 class ModeByName(Walk):
     def __init__(self, *args):
@@ -275,6 +315,37 @@ class OnePartOfTwo(Walk):
 
     def observe(self):
         return {"x": self.position[:, 0].copy()}
+
+
+@breaks("observation_dtype", NEXT_STEP)
+class PictureOfFloats(Filmed):
+    def observe(self):
+        shown = super().observe()
+        return {**shown, "picture": shown["picture"].astype(np.float32)}
+
+
+@breaks("results_kept", NEXT_STEP)
+class OneBufferOfPictures(Filmed):
+    def observe(self):
+        shown = super().observe()
+        self.buffer = getattr(self, "buffer", shown["picture"])
+        self.buffer[:] = shown["picture"]
+        return {**shown, "picture": self.buffer}
+
+
+@breaks("final_obs", SAME_STEP)
+class FinalPictureMissing(Filmed):
+    def final(self):
+        final = super().final()
+        for env in np.flatnonzero(self.ended):
+            del final["final_obs"][env]["picture"]
+        return final
+
+
+@breaks("final_obs", SAME_STEP)
+class FinalObservationsNotByEnvironment(Filmed):
+    def final(self):
+        return {**super().final(), "final_obs": self.observe()}
 
 
 @breaks("observation_dtype", NEXT_STEP)
@@ -315,8 +386,8 @@ class InfoOfAll(Changed):
 
 @breaks("info_masks", NEXT_STEP)
 class MaskOfNumbers(Walk):
-    def infos(self, rows):
-        return {"position": {"x": self.position[:, 0].copy(), "_x": rows.astype(int)}}
+    def infos(self, envs):
+        return {"position": {"x": self.position[:, 0].copy(), "_x": envs.astype(int)}}
 
 
 @breaks("results_kept", NEXT_STEP)
@@ -336,8 +407,8 @@ class BuffersThatTakeTurns(Walk):
 
 @breaks("results_kept", NEXT_STEP)
 class OneBufferOfInfos(Walk):
-    def infos(self, rows):
-        return {"clock": self.clock, "_clock": rows.copy()}
+    def infos(self, envs):
+        return {"clock": self.clock, "_clock": envs.copy()}
 
 
 @breaks("actions_kept", NEXT_STEP)
@@ -355,13 +426,13 @@ class UnseededSteps(Walk):
 
 @breaks("seed", NEXT_STEP, SAME_STEP, DISABLED)
 class SeedsTheFirstEpisodeOnly(Walk):
-    def begin(self, rows):
-        super().begin(rows)
+    def begin(self, envs):
+        super().begin(envs)
         self.randoms = [np.random.default_rng() for _ in range(self.num_envs)]
 
 
 @breaks("reset", NEXT_STEP)
-class ResetThatLeavesRowsWaiting(Walk):
+class ResetThatLeavesEnvironmentsWaiting(Walk):
     def reset(self, **kwargs):
         ended = self.ended
         result = super().reset(**kwargs)
@@ -408,8 +479,8 @@ class FinalObservationOfAll(Walk):
 
 @breaks("final_obs", SAME_STEP)
 class FinalObservationAlways(Walk):
-    def infos(self, rows):
-        return {"_final_obs": rows.copy()}
+    def infos(self, envs):
+        return {"_final_obs": envs.copy()}
 
 
 @breaks("final_obs", SAME_STEP)
@@ -447,9 +518,9 @@ class ResetsAll(Walk):
 
 @breaks("reset_mask", NEXT_STEP, SAME_STEP, DISABLED)
 class ResetsTheClockOfAll(Walk):
-    def begin(self, rows):
-        super().begin(rows)
-        if rows.any() and not rows.all() and not self.ended.any():
+    def begin(self, envs):
+        super().begin(envs)
+        if envs.any() and not envs.all() and not self.ended.any():
             self.clock[:] = 0
 
 
@@ -469,19 +540,19 @@ class BeginsElsewhere(Walk):
         self.in_step = False
         return result
 
-    def begin(self, rows):
-        super().begin(rows)
+    def begin(self, envs):
+        super().begin(envs)
         if getattr(self, "in_step", False):
-            self.position[rows] = 0.5
+            self.position[envs] = 0.5
 
 
 @breaks("new_episode", SAME_STEP)
 class LastAndFirstExchanged(Changed):
     def change(self, observation, reward, terminated, truncated, infos):
-        for row in np.flatnonzero(terminated | truncated):
-            first = observation[row].copy()
-            observation[row] = infos["final_obs"][row]
-            infos["final_obs"][row] = first
+        for env in np.flatnonzero(terminated | truncated):
+            first = observation[env].copy()
+            observation[env] = infos["final_obs"][env]
+            infos["final_obs"][env] = first
         return observation, reward, terminated, truncated, infos
 
 
@@ -491,21 +562,21 @@ class BeginsElsewhereAfterAnEnd(Walk):
         self.elsewhere = self.ended.any() and options is not None
         return super().reset(seed=seed, options=options)
 
-    def begin(self, rows):
-        super().begin(rows)
+    def begin(self, envs):
+        super().begin(envs)
         if self.elsewhere:
-            self.position[rows] = 0.5
+            self.position[envs] = 0.5
 
 
-@breaks("row_seeding", NEXT_STEP, SAME_STEP, DISABLED)
+@breaks("env_seeding", NEXT_STEP, SAME_STEP, DISABLED)
 class EveryOtherSeed(Walk):
     def reset(self, *, seed=None, options=None):
         if isinstance(seed, int):
-            seed = [seed + 2 * row for row in range(self.num_envs)]
+            seed = [seed + 2 * env for env in range(self.num_envs)]
         return super().reset(seed=seed, options=options)
 
 
-@breaks("row_seeding", NEXT_STEP)
+@breaks("env_seeding", NEXT_STEP)
 class OneSeed(Walk):
     def reset(self, *, seed=None, options=None):
         if isinstance(seed, list):
@@ -513,11 +584,11 @@ class OneSeed(Walk):
         return super().reset(seed=seed, options=options)
 
 
-@breaks("row_seeding", NEXT_STEP)
+@breaks("env_seeding", NEXT_STEP)
 class NoneIsZero(Walk):
     def reset(self, *, seed=None, options=None):
         if isinstance(seed, list):
-            seed = [row_seed or 0 for row_seed in seed]
+            seed = [env_seed or 0 for env_seed in seed]
         return super().reset(seed=seed, options=options)
 
 
@@ -575,7 +646,7 @@ def test_what_was_not_reached_is_told(mode: AutoresetMode) -> None:
     assert set(report.checked) | report.not_reached.keys() == RULES.keys()
     for rule in OWN_RULES[mode] | {"reset", "new_episode"}:
         assert "no episode ended before step 2" in report.not_reached[rule]
-    assert report.not_reached["row_seeding"] == "not promised"
+    assert report.not_reached["env_seeding"] == "not promised"
     assert "not reached  reset: no episode ended" in str(report)
 
 
@@ -592,20 +663,65 @@ def test_a_nondeterministic_environment_is_not_compared_with_itself() -> None:
 
 
 def test_arguments_are_checked() -> None:
-    with pytest.raises(ArgumentError, match="did you mean 'row_seeding'"):
-        check_vector_env(Walk, promises=["row_seedings"])
+    with pytest.raises(ArgumentError, match="did you mean 'env_seeding'"):
+        check_vector_env(Walk, promises=["env_seedings"])
     with pytest.raises(ArgumentError, match="steps=0"):
         check_vector_env(Walk, steps=0)
-    with pytest.raises(ArgumentError, match="must be a gymnasium VectorEnv"):
-        check_vector_env(lambda num_envs: gymnasium.make("CartPole-v1"))
+
+
+class Pole(gymnasium.Wrapper):
+    """A single environment that tells whether it was closed."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        super().__init__(gymnasium.make("CartPole-v1"))
+
+    def close(self) -> None:
+        self.closed = True
+        super().close()
+
+
+def test_a_single_environment_is_refused_in_one_line() -> None:
+    pole = Pole()
+    with pytest.raises(ArgumentError, match=r"^make\(3\) returned a Pole, .* a single environment") as error:
+        check_vector_env(lambda num_envs: pole)
+    assert "\n" not in str(error.value)
+    assert pole.closed, "what was made is closed"
+    with pytest.raises(ArgumentError, match=r"make is a Pole, .* a single environment"):
+        check_vector_env(Pole())
+    with pytest.raises(ArgumentError, match="make is a str"):
+        check_vector_env("CartPole-v1")
+    with pytest.raises(ArgumentError, match="must take one argument"):
+        check_vector_env(lambda: Walk())
+
+
+def test_a_single_environment_made_later_is_refused_in_one_line() -> None:
+    with pytest.raises(ArgumentError, match=r"^make\(1\) returned a Pole"):
+        check_vector_env(lambda num_envs: Walk(3) if num_envs == 3 else Pole(), promises=PROMISES)
+
+
+@pytest.mark.parametrize("always", [3, 4])
+@pytest.mark.parametrize("promises", [[], ["batch_size_invariance"]])
+def test_a_make_that_ignores_its_argument_is_one_line(always: int, promises: list[str]) -> None:
+    """With three environments asked for and three made, only a second call shows it."""
+    made = []
+
+    def make(num_envs: int) -> VectorEnv:
+        made.append(Walk(always))
+        return made[-1]
+
+    if always == 3 and not promises:
+        check_vector_env(make)
+        return
+    asked = 1 if always == 3 else 3
+    line = rf"^make\({asked}\) returned {always} environments; it must make as many as its argument says"
+    with pytest.raises(ArgumentError, match=line):
+        check_vector_env(make, promises=promises)
+    assert all(env.closed for env in made)
 
 
 def test_the_checker_needs_neither_genesis_nor_torch() -> None:
     script = "import sys, genesis_gym.testing; print({'genesis', 'torch'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"
-
-
-def test_the_page_lists_every_rule() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "checker.md").read_text()
-    assert all(f"\n| `{rule}` | " in page for rule in RULES)

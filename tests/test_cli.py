@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import gymnasium
 import pytest
 
+import genesis_gym
 from genesis_gym.cli.main import main
+from genesis_gym.cli.options import import_modules
+from genesis_gym.errors import ArgumentError, MissingDependencyError
+from genesis_gym.registration import find_spec
 
 ROOT = Path(__file__).parent.parent
 
@@ -19,12 +25,12 @@ ROOT = Path(__file__).parent.parent
     ("words", "named"),
     [
         (["train", "--algorithm", "DQN"], "algorithm='DQN' is not known; allowed: 'PPO', 'SAC', 'TQC', 'TD3'"),
-        (["train", "--backend", "rllib"], "backend='rllib' is not known; allowed: 'sb3', 'rsl_rl'"),
-        (["train", "--backend", "rsl_rl", "--algorithm", "sac"], "algorithm='SAC' is not known; allowed: 'PPO'"),
-        (["train", "--backend", "rsl_rl", "--set", "n_steps=8"], "hyperparameter='n_steps' is not known"),
-        (["train", "--backend", "rsl_rl", "--set", "num_mini_batches=4096"], "cannot be divided"),
-        (["train", "--backend", "rsl_rl", "--set", "hidden_dims=,"], "hidden_dims"),
-        (["train", "--config", "no.json", "--backend", "rsl_rl"], "--config leaves no choice of --backend"),
+        (["train", "--library", "rllib"], "library='rllib' is not known; allowed: 'sb3', 'rsl_rl'"),
+        (["train", "--library", "rsl_rl", "--algorithm", "sac"], "algorithm='SAC' is not known; allowed: 'PPO'"),
+        (["train", "--library", "rsl_rl", "--set", "n_steps=8"], "hyperparameter='n_steps' is not known"),
+        (["train", "--library", "rsl_rl", "--set", "num_mini_batches=4096"], "cannot be divided"),
+        (["train", "--library", "rsl_rl", "--set", "hidden_dims=,"], "hidden_dims"),
+        (["train", "--config", "no.json", "--library", "rsl_rl"], "--config leaves no choice of --library"),
         (["tune", "--algorithm", "rsl_ppo"], "algorithm='RSL_PPO' is not known"),
         (["train", "--env", "Genesis/FrankaReech-v0"], "did you mean 'Genesis/FrankaReach-v0'"),
         (["train", "--num-envs", "0"], "num_envs=0 is not allowed"),
@@ -78,6 +84,91 @@ def test_unknown_words_are_refused(capsys, words: list[str]) -> None:
         main(words)
     assert stop.value.code == 2
     assert "Traceback" not in capsys.readouterr().err
+
+
+# The process and its installation
+
+
+def test_a_terminal_that_cannot_show_an_arrow_gets_another_character() -> None:
+    """The doctor's remedies begin with an arrow; without assertions it has one."""
+    done = subprocess.run(
+        [sys.executable, "-O", "-m", "genesis_gym", "doctor", "--quick"],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "! Python " in done.stdout and "? start Python without -O" in done.stdout
+
+
+WITHOUT_EXTRAS = """
+import sys
+from genesis_gym.extras import EXTRA_OF
+sys.modules.update(dict.fromkeys(EXTRA_OF))  # as if none of them was installed
+from genesis_gym.cli.main import main
+"""
+
+
+def test_a_base_installation_has_the_doctor_and_names_the_extra_of_the_rest(tmp_path) -> None:
+    words = [["doctor", "--quick"], ["train", "--timesteps", "64"], ["evaluate", "run"], ["tune"]]
+    script = f"{WITHOUT_EXTRAS}\nfor words in {words}: print('status', main(words))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert [line for line in done.stdout.splitlines() if "status" in line] == ["status 0", *["status 2"] * 3]
+    errors = [line for line in done.stderr.splitlines() if line.startswith("genesis-gym: error: ")]
+    assert len(errors) == 3 and all("is not installed; pip install 'genesis-gym[" in line for line in errors)
+    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_a_class_of_a_missing_extra_is_one_line(monkeypatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "stable_baselines3"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "stable_baselines3", None)
+    monkeypatch.delitem(sys.modules, "genesis_gym.adapters.sb3", raising=False)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'genesis-gym\[sb3\]' brings it"):
+        genesis_gym.GenesisSb3VecEnv  # noqa: B018 - importing it is what is tested
+
+
+def test_the_command_leaves_torch_one_thread_unless_the_user_says_otherwise(monkeypatch) -> None:
+    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "3")
+    assert main(["report", "no/such/folder"]) == 2
+    assert os.environ["OMP_NUM_THREADS"] == "3"
+    monkeypatch.delitem(os.environ, "OMP_NUM_THREADS")
+    assert main(["report", "no/such/folder"]) == 2
+    assert os.environ["OMP_NUM_THREADS"] == "1"
+
+
+# Tasks of the user's own
+
+
+@pytest.fixture
+def own_task(tmp_path, monkeypatch):
+    """A module in the current folder, which the command's own search path does not have."""
+    (tmp_path / "my_tasks_here.py").write_text(
+        "import gymnasium\ngymnasium.register('My/Near-v0', entry_point='x:y', kwargs={'task': 'reach'})\n"
+    )
+    (tmp_path / "json.py").write_text("raise ImportError('a file here hides no installed package')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place not in ("", str(tmp_path))])
+    yield "my_tasks_here:My/Near-v0"
+    gymnasium.registry.pop("My/Near-v0", None)
+    sys.modules.pop("my_tasks_here", None)
+
+
+def test_a_module_in_the_current_folder_is_found(own_task, monkeypatch) -> None:
+    import_modules((), own_task)
+    assert find_spec(own_task).kwargs == {"task": "reach"}
+    monkeypatch.delitem(sys.modules, "json")
+    import_modules(["json"])  # raises if it is the one of this folder
+
+
+def test_an_id_alone_imports_nothing_and_says_what_to_type(own_task) -> None:
+    for env_id in (own_task, own_task.rpartition(":")[2]):
+        with pytest.raises(ArgumentError, match="add --import"):
+            find_spec(env_id)
+    assert "my_tasks_here" not in sys.modules
 
 
 def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:

@@ -15,7 +15,7 @@ import tyro
 
 from genesis_gym.cli.main import OPTIONS, Command, main
 from genesis_gym.learning import pipeline, selfcheck, tune
-from genesis_gym.learning.config import TrainConfig, change_config
+from genesis_gym.learning.config.train_config import TrainConfig, change_config
 from genesis_gym.registration import ENVIRONMENTS, OTHER_EPISODES
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ MOST_HYPERPARAMETERS = {
 }
 
 #: Commands whose own tests run them, in processes of their own: they end Genesis, install, or are several.
-ELSEWHERE = ("make", "genesis-gym warmup", "python", "torchrun")
+ELSEWHERE = ("make", "genesis-gym warmup", "python", "torchrun", "OMP_NUM_THREADS=")
 
 
 def blocks_of(page: Path) -> list[tuple[str, str]]:

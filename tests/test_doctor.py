@@ -16,11 +16,11 @@ import pytest
 
 import genesis_gym
 from genesis_gym.cli.main import main
-from genesis_gym.learning import selfcheck
-from genesis_gym.learning.warmup import SCENE_KINDS
 from genesis_gym.registration import ENVIRONMENTS
-from genesis_gym.runtime.doctor import PACKAGES, Finding, examine, find
-from genesis_gym.runtime.shortcuts import quick_cpu_name
+from genesis_gym.runtime.startup_patches import quick_cpu_name
+from genesis_gym.tools import selfcheck
+from genesis_gym.tools.doctor import PACKAGES, Finding, examine, find
+from genesis_gym.tools.warmup import SCENE_KINDS
 
 PROGRAM = [sys.executable, "-m", "genesis_gym"]
 
@@ -161,7 +161,7 @@ def test_a_blank_frame_is_a_fault(monkeypatch) -> None:
 def test_every_environment_has_its_kinds_of_scene() -> None:
     for env_id in ENVIRONMENTS:
         of_env = [arguments for arguments in SCENE_KINDS.values() if arguments["env_id"] == env_id]
-        assert {"camera_rows"} <= set().union(*of_env) and {"env_id": env_id, "num_envs": 2} in of_env
+        assert {"camera_envs"} <= set().union(*of_env) and {"env_id": env_id, "num_envs": 2} in of_env
 
 
 def test_a_second_warm_up_compiles_nothing() -> None:

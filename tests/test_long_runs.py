@@ -25,7 +25,7 @@ CYCLES = int(os.environ.get("CYCLES", "14"))
 STEPS = int(os.environ.get("STEPS", "100000"))
 
 #: MB that an environment, or a million steps of a row, may leave behind. Each of the four leaks of Genesis that
-#: `runtime/leaks.py` stops is larger than the first.
+#: `runtime/memory_workarounds.py` stops is larger than the first.
 MB_PER_CYCLE = 0.7
 MB_PER_MILLION_STEPS = 5.0
 

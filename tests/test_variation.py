@@ -6,6 +6,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from genesis_gym.variation.levels import RowDifficulty
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from conftest import random_actions
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.variation.curriculum import Curriculum
-from genesis_gym.variation.levels import RowDifficulty
 from genesis_gym.variation.randomization import Randomization
 
 #: A range for each term, wide enough to be seen.
@@ -37,24 +37,24 @@ STEPS = 40
 
 
 def joints_over(env, actions: torch.Tensor, seeds: list[int]) -> torch.Tensor:
-    """Joint positions after each step, `(steps, rows, joints)`."""
+    """Joint positions after each step, `(steps, envs, joints)`."""
     env.reset(seed=seeds)
     history = []
     for action in actions:
         env.step(action)
-        history.append(env.robot.joint_position.clone())
+        history.append(env.task.arm.joint_position.clone())
     return torch.stack(history)
 
 
-def sweeps(rows: int) -> torch.Tensor:
-    """Swings of all joints that are the same in every row, `(steps, rows, 7)`."""
+def sweeps(envs: int) -> torch.Tensor:
+    """Swings of all joints that are the same in every env, `(steps, envs, 7)`."""
     phases = torch.linspace(0, 6.28, STEPS)[:, None] + torch.arange(7)
-    return torch.sin(phases)[:, None].expand(-1, rows, -1).contiguous()
+    return torch.sin(phases)[:, None].expand(-1, envs, -1).contiguous()
 
 
-def down_to_the_ground(rows: int) -> torch.Tensor:
+def down_to_the_ground(envs: int) -> torch.Tensor:
     """Bend the arm down until the fingers press on the ground, then swing the base."""
-    actions = torch.zeros(100, rows, 7)
+    actions = torch.zeros(100, envs, 7)
     actions[:60, :, 1] = 1.0
     actions[60:, :, 0] = 1.0
     actions[60:, :, 1] = 0.3
@@ -87,7 +87,7 @@ def test_the_values_are_in_info_and_in_range(make_core, term: str) -> None:
     elif term == "gravity_tilt":
         values = torch.acos(-values[:, 2] / values.norm(dim=-1))
     assert (values >= low - 1e-5).all() and (values <= high + 1e-5).all()
-    assert values.unique().numel() > 1, "rows differ"
+    assert values.unique().numel() > 1, "envs differ"
     result = env.step(torch.zeros(4, 7))
     assert torch.equal(result.metrics[name], metrics[name]), "within an episode they stay"
     part = torch.tensor([False, True, False, False])
@@ -158,7 +158,7 @@ def test_a_row_does_not_depend_on_the_number_of_rows(make_core) -> None:
 
 
 def test_a_partial_reset_leaves_the_neighbours_alone(make_core) -> None:
-    """All terms at once: masses, gains and gravity are set for every row at each reset."""
+    """All terms at once: masses, gains and gravity are set for every env at each reset."""
     env = make_core(4, randomization=Randomization(**RANGES))
     actions = torch.from_numpy(random_actions(20, 4, 7))
     histories = []
@@ -178,11 +178,11 @@ def test_a_partial_reset_leaves_the_neighbours_alone(make_core) -> None:
 def test_noise_is_new_at_each_step_and_only_seen_by_the_policy(make_core) -> None:
     env = make_core(4, randomization=Randomization(observation_noise=(0.05, 0.05 + 1e-9)))
     observation, metrics = env.reset(seed=0)
-    truth = env.robot.joint_position
+    truth = env.task.arm.joint_position
     errors = [(observation[:, :7] - truth)]
     for _ in range(60):
         result = env.step(torch.zeros(4, 7))
-        errors.append(result.observation[:, :7] - env.robot.joint_position)
+        errors.append(result.observation[:, :7] - env.task.arm.joint_position)
     noise = torch.stack(errors)
     assert noise.std() == pytest.approx(0.05, rel=0.1) and noise.mean().abs() < 0.005
     assert not torch.equal(noise[1], noise[2])
@@ -193,7 +193,7 @@ def test_noise_is_new_at_each_step_and_only_seen_by_the_policy(make_core) -> Non
 
 def _tool(env) -> torch.Tensor:
     env.reset(seed=0)
-    return env.robot.tool_position
+    return env.task.arm.tool.position
 
 
 def test_latency_delays_by_whole_steps(make_core) -> None:
@@ -201,10 +201,10 @@ def test_latency_delays_by_whole_steps(make_core) -> None:
     _, metrics = env.reset(seed=0)
     latency = metrics["randomization/action_latency"].long().tolist()
     started = [None] * 4
-    before = env._controller.target.clone()
+    before = env.task.actions.terms["arm"].target.clone()
     for step in range(12):
         env.step(torch.ones(4, 7))
-        moved = (env._controller.target != before).any(dim=-1)
+        moved = (env.task.actions.terms["arm"].target != before).any(dim=-1)
         started = [step if s is None and m else s for s, m in zip(started, moved.tolist(), strict=True)]
     assert started == latency
 
@@ -232,7 +232,7 @@ def test_wrong_randomisation_is_named(wrong, named: str) -> None:
 @pytest.mark.parametrize("env_id", ENVIRONMENTS)
 def test_every_environment_can_be_randomised_and_made_easier(env_id: str) -> None:
     envs = gym.make_vec(env_id, num_envs=3, randomization=Randomization(**RANGES), curriculum={"initial": 0.3})
-    assert envs.core.robot.joint_low.shape == (7,)
+    assert envs.core.task.arm.joint_low.shape == (7,)
     envs.reset(seed=0)
     for action in random_actions(5, 3, envs.core.action_dim):
         observation, _, _, _, infos = envs.step(action)
@@ -278,12 +278,12 @@ def test_difficulty_widens_the_reset_distribution(make_core) -> None:
 
 
 def test_a_row_is_promoted_by_its_own_success(make_core) -> None:
-    """Rows 0 and 2 are handed their target; the others never reach it."""
+    """Environments 0 and 2 are handed their target; the others never reach it."""
     env = make_core(4, curriculum=Curriculum(initial=0.1, step=0.1, threshold=0.5, window=2))
     env._levels = RowDifficulty(env._curriculum, 4, env.device)
     env.reset(seed=0)
     for _ in range(4):  # two episodes judged, twice
-        env.task.target[[0, 2]] = env.robot.tool_position[[0, 2]]
+        env.task.target[[0, 2]] = env.task.arm.tool.position[[0, 2]]
         env.task.target[[1, 3]] = 5.0
         result = env.step(torch.zeros(4, 7))
         assert result.terminated.tolist() == [True, False, True, False]
@@ -297,14 +297,14 @@ def test_lent_rows_are_at_full_difficulty_and_count_for_nothing(make_core) -> No
     env._levels = RowDifficulty(env._curriculum, 4, env.device)
     env.reset(seed=0)
     env.step(torch.zeros(4, 7))
-    state = env.state()
-    with env.lent():
+    state = env.state_dict()
+    with env.evaluation_mode():
         env.reset(seed=1_000)
         assert (home_distances(env) > 0.05).all() and env.task.difficulty.tolist() == [1.0] * 4
-        env.task.target = env.robot.tool_position
+        env.task.target = env.task.arm.tool.position
         assert env.step(torch.zeros(4, 7)).terminated.all()
     assert torch.equal(env.difficulty, torch.full((4,), 0.2))
-    assert all(torch.equal(value, state[name]) for name, value in env.state().items())
+    assert all(torch.equal(value, state[name]) for name, value in env.state_dict().items())
 
 
 @given(
@@ -318,7 +318,7 @@ def test_difficulty_only_grows_and_stays_in_range(initial, step, window, outcome
         levels.count(torch.tensor([True, False, True]), torch.tensor([outcome, True, not outcome]))
         assert (levels.difficulty >= before).all() and (levels.difficulty <= 1).all()
         assert (levels.episodes < window).all()
-    assert levels.difficulty[1] == torch.tensor(initial), "a row whose episodes do not end stays"
+    assert levels.difficulty[1] == torch.tensor(initial), "a env whose episodes do not end stays"
 
 
 def test_the_guides_way_by_hand() -> None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from genesis_gym.errors import GenesisGymError
+from genesis_gym.extras import name_missing_extra
 from genesis_gym.registration import register, register_environments
 
 if TYPE_CHECKING:
@@ -82,7 +83,8 @@ def __getattr__(name: str) -> Any:
     """Import the public classes on first use (PEP 562)."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    with name_missing_extra():
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

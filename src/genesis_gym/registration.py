@@ -134,6 +134,11 @@ def find_spec(env_id: str) -> EnvSpec:
     try:
         spec = gymnasium.spec(name)
     except gymnasium.error.Error as error:
+        if "/" in name and not name.startswith("Genesis/"):
+            raise ArgumentError(
+                f"env={safe_repr(env_id)} is not registered; if a module of yours registers it, add "
+                "--import MODULE (in Python: import it)"
+            ) from error
         check_choice("env", env_id, ENVIRONMENTS)
         raise ArgumentError(f"env={safe_repr(env_id)} cannot be made: {error}") from error
     if "task" not in spec.kwargs:

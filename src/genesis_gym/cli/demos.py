@@ -31,16 +31,17 @@ class Demos:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         if (self.env is None) == (self.run_folder is None):
             raise ArgumentError("demos needs --env, for its scripted policy, or --run, for a trained one")
         import_modules(self.imports, self.env)
 
         from genesis_gym.core.make import make_core
-        from genesis_gym.learning.demonstrations import check_dataset, collect, write_minari
-        from genesis_gym.learning.policy import Act, open_run
-        from genesis_gym.learning.runs import read_config
-        from genesis_gym.learning.scripted import grasp_and_carry
+        from genesis_gym.learning.agents.load import open_run
+        from genesis_gym.learning.agents.policy import Act
+        from genesis_gym.learning.evaluation.demonstrations import collect
+        from genesis_gym.learning.evaluation.minari import check_dataset, recoverable_spec, write_minari
+        from genesis_gym.learning.evaluation.scripted import grasp_and_carry
+        from genesis_gym.learning.runs.folder import read_config
 
         env_id = self.env or read_config(self.run_folder).env  # type: ignore[arg-type]
         policy = "scripted" if self.run_folder is None else "trained"
@@ -49,17 +50,20 @@ class Demos:
         check_dataset(dataset)
         console.print("Importing Genesis …")
         settings: dict[str, Any] = {}
-        if self.run_folder is None:
-            env = make_core(env_id, self.num_envs, backend=self.device)
-            act: Act = partial(grasp_and_carry, env)
-        else:
-            config, env, act = open_run(self.run_folder, self.num_envs, best=self.best, backend=self.device)
-            policy = f"{policy}: {config.algorithm}, seed {config.seed}"
+        if self.run_folder is not None:
+            config = read_config(self.run_folder)
             changed = config.model_dump(mode="json", include=set(config.evaluation_env()), exclude_defaults=True)
             settings = {key: value for key, value in changed.items() if value is not None}
+        spec = recoverable_spec(env_id, settings, self.imports)  # refused before a scene is built
+        if self.run_folder is None:
+            env = make_core(env_id, self.num_envs, device=self.device)
+            act: Act = partial(grasp_and_carry, env)
+        else:
+            config, env, act = open_run(self.run_folder, self.num_envs, best=self.best, device=self.device)
+            policy = f"{policy}: {config.algorithm}, seed {config.seed}"
         try:
             found, tried = collect(env, act, self.episodes, self.seed)
-            folder = write_minari(found, env, dataset, env_id=env_id, settings=settings, policy=policy)
+            folder = write_minari(found, env, dataset, spec=spec, policy=policy)
         finally:
             env.close()
         lengths = [len(each.rewards) for each in found]

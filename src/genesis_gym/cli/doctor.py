@@ -11,7 +11,7 @@ from rich.console import Console
 from tyro.conf import arg
 
 if TYPE_CHECKING:
-    from genesis_gym.runtime.doctor import Finding
+    from genesis_gym.tools.doctor import Finding
 
 
 @dataclass
@@ -22,9 +22,9 @@ class Doctor:
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when there is a fault."""
-        from genesis_gym.learning.selfcheck import examine_scenes
-        from genesis_gym.runtime.doctor import examine
+        """Run the command; the exit status is 1 if there is a fault."""
+        from genesis_gym.tools.doctor import examine
+        from genesis_gym.tools.selfcheck import examine_scenes
 
         console.print("Looking at the machine …")
         findings = examine()

@@ -29,20 +29,21 @@ class Evaluate:
     json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
         if self.plot is not None:
             check_choice("--plot: suffix", self.plot.suffix, (".png", ".svg", ".pdf"))
             if not self.plot.absolute().parent.is_dir():
                 raise ArgumentError(f"--plot {self.plot} cannot be written: {self.plot.parent} is no folder")
 
-        from genesis_gym.learning.evaluate import EVALUATION_SEED, describe, evaluate_run
+        from genesis_gym.learning.config.seeds import EVALUATION_SEED
+        from genesis_gym.learning.evaluation.evaluate import evaluate_run
+        from genesis_gym.learning.evaluation.result import describe
 
         import_modules(self.imports)
         seed = EVALUATION_SEED if self.seed is None else self.seed
         result = evaluate_run(self.source, self.episodes, seed, self.device, best=self.best, trust=self.trust)
         if self.plot is not None:
-            from genesis_gym.learning.plots import evaluation_panels, save_picture
-            from genesis_gym.learning.runs import write_whole
+            from genesis_gym.learning.report.plots import evaluation_panels, save_picture
+            from genesis_gym.learning.runs.folder import write_whole
 
             write_whole(self.plot, lambda path: save_picture(evaluation_panels(result), path, columns=2))
         if self.json:

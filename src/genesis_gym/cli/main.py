@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
+import os
 import sys
 from typing import Annotated
 
@@ -21,7 +23,8 @@ from genesis_gym.cli.train import Demo, Train
 from genesis_gym.cli.tune import Tune
 from genesis_gym.cli.warmup import Warmup
 from genesis_gym.errors import ArgumentError, GenesisGymError
-from genesis_gym.runtime.ranks import rank, world_size
+from genesis_gym.extras import name_missing_extra
+from genesis_gym.learning.agents.ranks import rank, world_size
 
 Command = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
@@ -53,6 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         The exit status: 0, 1 when the doctor finds a fault or a replay does not, 2 for a user's mistake, 130 when
         interrupted.
     """
+    _prepare_process()
     command = tyro.cli(
         Command, prog="genesis-gym", description="Train robots in Genesis.", args=arguments, config=OPTIONS
     )
@@ -63,7 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if world_size() > 1 and not isinstance(command, Train):
             raise ArgumentError("torchrun can start several processes of train only, not of another command")
-        return int(command.run(console))
+        with name_missing_extra():
+            return int(command.run(console))
     except GenesisGymError as error:
         print(f"genesis-gym: error: {error}", file=sys.stderr)
         return 2
@@ -75,6 +80,19 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("genesis-gym: interrupted", file=sys.stderr)
         return 130
+
+
+def _prepare_process() -> None:
+    """Settle what the process as a whole is given, before it imports torch.
+
+    - What a terminal cannot show, such as an arrow in an ASCII locale, is replaced instead of ending the command.
+    - torch gets one thread unless OMP_NUM_THREADS says otherwise: the small networks and tensors of robot learning
+      are slower with more (docs/performance.md).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
@@ -35,7 +36,9 @@ Quiet = Annotated[bool, arg(help="Show the result and nothing else.")]
 
 
 def import_modules(modules: Iterable[str], env: str | None = None) -> None:
-    """Import what the user has named on the command line, the only way by which a module gets imported.
+    """Import the modules that the user has typed. Nothing else imports a module: ids in files are not trusted.
+
+    The current folder is searched too, after the installed packages, so that a file there hides none of them.
 
     Args:
         modules: Modules that register environments.
@@ -45,7 +48,11 @@ def import_modules(modules: Iterable[str], env: str | None = None) -> None:
         ArgumentError: A module cannot be imported.
     """
     prefix = (env or "").rpartition(":")[0]
-    for module in [*modules, *([prefix] if prefix else [])]:
+    typed = [*modules, *([prefix] if prefix else [])]
+    here = str(Path.cwd()) if typed else ""
+    if typed and here not in sys.path:
+        sys.path.append(here)
+    for module in typed:
         try:
             import_module(module)
         except (ImportError, TypeError, ValueError) as error:  # TypeError, ValueError: no name of a module

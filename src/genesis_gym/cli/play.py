@@ -10,7 +10,7 @@ from rich.console import Console
 from tyro.conf import arg
 
 from genesis_gym.cli.options import Best, Device, Imports, Quiet, Run, Trust, import_modules
-from genesis_gym.errors import MissingDependencyError, check_choice
+from genesis_gym.errors import check_choice
 
 
 @dataclass
@@ -32,14 +32,13 @@ class Play:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
-        from genesis_gym.learning.evaluate import EVALUATION_SEED
-        from genesis_gym.learning.play import watch_run
-        from genesis_gym.learning.runs import locate
-        from genesis_gym.runtime import BACKENDS
+        from genesis_gym.learning.config.seeds import EVALUATION_SEED
+        from genesis_gym.learning.evaluation.play import watch_run
+        from genesis_gym.learning.runs.folder import locate
+        from genesis_gym.runtime import DEVICES
         from genesis_gym.runtime.system import has_display
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         import_modules(self.imports)
         episodes = self.rows if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed
@@ -48,12 +47,8 @@ class Play:
         if self.out is None and has_display():
             played = watch_run(self.source, episodes, seed, console, self.device, **which)
         else:
-            try:
-                from genesis_gym.learning.video import record_run
-            except ImportError as error:
-                raise MissingDependencyError(
-                    f"a video needs more packages ({error}); pip install 'genesis-gym[video]' brings them"
-                ) from error
+            from genesis_gym.learning.report.video import record_run
+
             path = self.out or _fresh(locate(self.source, trust=self.trust)[0] / "play.mp4")
             played = record_run(self.source, path, episodes, seed, self.rows, console, self.device, **which)
         print(f"episodes   {len(played)}")

@@ -21,13 +21,13 @@ class Replay:
     imports: Imports = ()
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when the fault does not come back."""
+        """Run the command; the exit status is 1 if the fault does not come back."""
         from genesis_gym.cli.train import check_device
 
         check_device(self.device)
         import_modules(self.imports)
         console.print("Importing Genesis …")
-        from genesis_gym.learning.faults import list_rows, read_fault, replay_fault
+        from genesis_gym.learning.evaluation.faults import list_envs, read_fault, replay_fault
 
         fault = read_fault(self.file)
         replay = replay_fault(fault, self.device)
@@ -40,7 +40,7 @@ class Replay:
                 "steps": len(fault.actions),
                 "steps lead to the last state": led,
                 "faulty": "\n".join(causes) or "no row",
-                "as on file": "yes" if replay.reproduced else f"no, there row {list_rows(there)}",
+                "as on file": "yes" if replay.reproduced else f"no, there row {list_envs(there)}",
             }
         )
         return 0 if replay.reproduced else 1

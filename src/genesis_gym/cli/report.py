@@ -17,8 +17,7 @@ class Report:
     folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
 
     def run(self, console: Console) -> int:
-        """Do it."""
-        from genesis_gym.learning.report import draw_pictures, write_report
+        from genesis_gym.learning.report.page import draw_pictures, write_report
 
         draw_pictures(self.folder)
         print(write_report(self.folder))

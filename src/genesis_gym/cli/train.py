@@ -26,12 +26,12 @@ from genesis_gym.cli.options import (
     print_table,
 )
 from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.learning.agents.ranks import rank, take_own_gpu, world_size
 from genesis_gym.registration import find_spec
-from genesis_gym.runtime.ranks import rank, take_own_gpu, world_size
 
 if TYPE_CHECKING:
-    from genesis_gym.learning.config import TrainConfig
-    from genesis_gym.learning.pipeline import Report
+    from genesis_gym.learning.config.train_config import TrainConfig
+    from genesis_gym.learning.pipeline.run import RunSummary
 
 
 @dataclass
@@ -44,13 +44,12 @@ class Demo:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
-        from genesis_gym.learning.config import make_config
-        from genesis_gym.learning.runs import new_run_folder
+        from genesis_gym.learning.config.train_config import make_config
+        from genesis_gym.learning.runs.folder import new_run_folder
 
         config = make_config(seed=self.seed)
         check_device(self.device)
-        return _train(config, new_run_folder(self.out, "demo"), console, backend=self.device, video=True)
+        return _train(config, new_run_folder(self.out, "demo"), console, device=self.device, video=True)
 
 
 @dataclass
@@ -59,7 +58,7 @@ class Train:
 
     env: Annotated[str | None, arg(help=f"Id of the environment. Default: {DEFAULT_ENV}.")] = None
     algorithm: Annotated[str | None, arg(help="PPO (the default), SAC, TQC or TD3.")] = None
-    backend: Annotated[str | None, arg(help="Library that learns: sb3 (the default) or rsl_rl (PPO only).")] = None
+    library: Annotated[str | None, arg(help="Library that learns: sb3 (the default) or rsl_rl (PPO only).")] = None
     preset: Annotated[
         str | None, arg(help="default (tuned), guide (the training guide's) or her (hindsight).")
     ] = None
@@ -79,7 +78,7 @@ class Train:
     stop_at_success: Annotated[float | None, arg(help="Success rate of an evaluation that ends training.")] = None
     stop_at_reward: Annotated[float | None, arg(help="Mean return of an evaluation that ends training.")] = None
     config: Annotated[Path | None, arg(help="Config to train, changed by the options above.")] = None
-    begin_with: Annotated[Path | None, arg(help="Run whose policy, optimiser, normaliser to begin with.")] = None
+    init_from: Annotated[Path | None, arg(help="Run whose policy, optimiser, normaliser to begin with.")] = None
     stages: Annotated[Path | None, arg(help="YAML file of stages to train one after the other.")] = None
     resume: Annotated[Path | None, arg(help="Interrupted run, or run of stages, to go on with.")] = None
     out: Out = None
@@ -91,10 +90,9 @@ class Train:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
-        from genesis_gym.learning.files import check_folder
-        from genesis_gym.learning.runs import new_run_folder, read_config
-        from genesis_gym.learning.stages import PLAN_FILE, read_plan, run_stages
+        from genesis_gym.learning.pipeline.stages import PLAN_FILE, read_plan, run_stages
+        from genesis_gym.learning.runs.files import check_folder
+        from genesis_gym.learning.runs.folder import new_run_folder, read_config
 
         self._refuse_contradictions()
         check_device(self.device)
@@ -102,14 +100,15 @@ class Train:
         if self.resume is not None:
             check_folder(self.resume)
         options: dict[str, Any] = {
-            "backend": self.device,
+            "device": self.device,
             "video": self.video,
             "wandb_project": self.wandb,
             "dump_faults": self.dump_faults,
+            "imports": self.imports,
         }
         if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
             if world_size() > 1:
-                raise ArgumentError("stages train in one process: start each stage by itself, with --begin-with")
+                raise ArgumentError("stages train in one process: start each stage by itself, with --init-from")
             plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
             folder = self.resume or new_run_folder(self.out, "stages")
             with _resumable(folder, console):
@@ -125,12 +124,12 @@ class Train:
         stem = f"{config.env.rpartition('/')[2]}-{config.algorithm}".lower()
         # Only the first rank has a run folder.
         folder = new_run_folder(self.out, stem) if rank() == 0 else (self.out or Path("runs")) / f"rank{rank()}"
-        return _train(config, folder, console, begin_with=self.begin_with, **options)
+        return _train(config, folder, console, init_from=self.init_from, **options)
 
     def _config(self) -> TrainConfig:
-        from genesis_gym.learning.config import change_config, make_config
-        from genesis_gym.learning.presets import LIBRARIES
-        from genesis_gym.learning.runs import read_config_file
+        from genesis_gym.learning.config.presets import LIBRARIES
+        from genesis_gym.learning.config.train_config import change_config, make_config
+        from genesis_gym.learning.runs.folder import read_config_file
 
         given: dict[str, Any] = {
             "seed": self.seed,
@@ -153,10 +152,10 @@ class Train:
         if self.config is not None:
             return change_config(read_config_file(self.config), **given)
         algorithm = (self.algorithm or "PPO").upper()
-        if self.backend is not None:
-            check_choice("backend", self.backend, LIBRARIES)
-            check_choice(f"backend {self.backend}: algorithm", algorithm, LIBRARIES[self.backend])
-            algorithm = LIBRARIES[self.backend][algorithm]
+        if self.library is not None:
+            check_choice("library", self.library, LIBRARIES)
+            check_choice(f"library {self.library}: algorithm", algorithm, LIBRARIES[self.library])
+            algorithm = LIBRARIES[self.library][algorithm]
         return make_config(self.env or DEFAULT_ENV, algorithm, preset=self.preset or "default", **given)
 
     def _refuse_contradictions(self) -> None:
@@ -167,7 +166,7 @@ class Train:
         for option, idle in (
             ("resume", given - everywhere - {"resume"}),
             ("stages", given - everywhere - {"stages", "out"}),
-            ("config", given & {"env", "backend", "algorithm", "preset"}),
+            ("config", given & {"env", "library", "algorithm", "preset"}),
         ):
             if option in given and idle:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in defaults if name in idle)
@@ -176,19 +175,19 @@ class Train:
 
 def check_device(device: str) -> None:
     """Refuse an unknown `--device` before anything is created."""
-    from genesis_gym.runtime import BACKENDS
+    from genesis_gym.runtime import DEVICES
 
-    check_choice("device", device, BACKENDS)
+    check_choice("device", device, DEVICES)
 
 
 def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:
-    if options["backend"] != "cpu":
+    if options["device"] != "cpu":
         take_own_gpu()
     console.print("Importing Genesis and Stable-Baselines3 …")
-    from genesis_gym.learning.pipeline import run_pipeline, take_part
+    from genesis_gym.learning.pipeline.run import run_pipeline, take_part
 
     if rank() > 0:
-        take_part(config, folder, backend=options["backend"], begin_with=options.get("begin_with"))
+        take_part(config, folder, device=options["device"], init_from=options.get("init_from"))
         return 0
     with _resumable(folder, console):
         _print_report(run_pipeline(config, folder, console, **options))
@@ -201,14 +200,14 @@ def _resumable(folder: Path, console: Console) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        if any(folder.rglob("checkpoint.safetensors")):
+        if any(folder.rglob("checkpoint.pt")):
             command = "genesis-gym" if world_size() == 1 else "torchrun … -m genesis_gym"
             console.print(f"Go on with: {command} train --resume {shlex.quote(str(folder))}", soft_wrap=True)
         raise
 
 
-def _print_report(report: Report) -> None:
-    from genesis_gym.learning.evaluate import describe
+def _print_report(report: RunSummary) -> None:
+    from genesis_gym.learning.evaluation.result import describe
 
     print_table(
         {

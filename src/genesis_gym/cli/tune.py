@@ -11,7 +11,7 @@ from rich.console import Console
 from tyro.conf import arg
 
 from genesis_gym.cli.options import DEFAULT_ENV, Device, Imports, Quiet, import_modules, print_table
-from genesis_gym.errors import MissingDependencyError, check_choice, check_positive_int
+from genesis_gym.errors import check_choice, check_positive_int
 
 
 @dataclass
@@ -52,15 +52,12 @@ class Tune:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it; 1 when no trial was completed."""
-        try:
-            from genesis_gym.learning.search_space import read_space
-            from genesis_gym.learning.study import make_tune_config, study_folder
-        except ImportError as error:
-            raise MissingDependencyError(f"{error}; pip install 'genesis-gym[tune]' brings it") from error
-        from genesis_gym.runtime import BACKENDS
+        """Run the command; the exit status is 1 if no trial was completed."""
+        from genesis_gym.learning.tuning.search_space import read_space
+        from genesis_gym.learning.tuning.study import make_tune_config, study_folder
+        from genesis_gym.runtime import DEVICES
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         import_modules(self.imports, self.env)
         algorithm = self.algorithm.upper()
         config = make_tune_config(
@@ -78,7 +75,7 @@ class Tune:
         folder = study_folder(self.out, f"tune-{self.env.rpartition('/')[2]}-{algorithm}".lower())
 
         console.print("Importing Genesis, Stable-Baselines3 and Optuna …")
-        from genesis_gym.learning.tune import BEST_FILE, tune
+        from genesis_gym.learning.tuning.tune import BEST_FILE, tune
 
         try:
             result = tune(
@@ -86,7 +83,7 @@ class Tune:
                 folder,
                 trials=self.trials,
                 storage=self.storage,
-                backend=self.device,
+                device=self.device,
                 console=console,
             )
         except KeyboardInterrupt:

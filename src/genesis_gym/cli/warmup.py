@@ -19,15 +19,14 @@ class Warmup:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        """Do it."""
-        from genesis_gym.runtime.backend import BACKENDS, kernel_cache_folder
+        from genesis_gym.runtime.backend import DEVICES, kernel_cache_folder
 
-        check_choice("device", self.device, BACKENDS)
+        check_choice("device", self.device, DEVICES)
         # A terminated process would lose what it has compiled; an interrupted one keeps it.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
 
         console.print("Importing Genesis …")
-        from genesis_gym.learning.warmup import warm_up
+        from genesis_gym.tools.warmup import warm_up
 
         done = warm_up(console, self.device)
         print_table(

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis_gym.core.arguments import Arguments, check_action, check_mask, check_seeds, check_steps, check_weights
+from genesis_gym.core.arguments import (
+    Arguments,
+    check_action,
+    check_envs,
+    check_mask,
+    check_seeds,
+    check_steps,
+    check_weights,
+)
 from genesis_gym.core.episodes import Episodes
 from genesis_gym.core.objective import Objective
 from genesis_gym.core.observation import Observations
@@ -22,6 +30,7 @@ from genesis_gym.core.result import Metrics, Observation, StepResult, choose, in
 from genesis_gym.errors import ArgumentError, ClosedError, NotResetError
 from genesis_gym.runtime.random import EpisodeRandom
 from genesis_gym.runtime.state import State, Stateful, check_state, known_empty, restore
+from genesis_gym.runtime.torch_settings import with_simulation_settings
 from genesis_gym.tasks import Task
 from genesis_gym.variation import CurriculumState, Randomization
 from genesis_gym.world import World
@@ -53,6 +62,7 @@ class BatchedEnv(Stateful):
 
     recorder: Recorder | None = None
 
+    @with_simulation_settings
     def __init__(self, task: str | type[Task] | Task = "reach", *, num_envs: int = 1, **options: Any) -> None:
         """Build the scene.
 
@@ -149,11 +159,9 @@ class BatchedEnv(Stateful):
         self._episodes.clock = check_steps(steps, self.num_envs).to(self.device, copy=True)
 
     def randomize_episode_length(self) -> None:
-        """Set each clock to a step of its own, at random, so that episodes end at different times.
+        """Set each clock to a step of its own, at random, as RSL-RL's `init_at_random_ep_len` does.
 
-        Environments that begin together and do not succeed end together, every time: a learner then sees the
-        beginnings of episodes in one rollout and their ends in another. RSL-RL's `init_at_random_ep_len` does the
-        same.
+        Otherwise a learner sees the beginnings of all episodes in one rollout and their ends in another.
         """
         if self.max_episode_steps is not None:
             share = self._random.uniform("clock", 0.0, 1.0)
@@ -166,17 +174,14 @@ class BatchedEnv(Stateful):
         return levels.clone()
 
     def increase_difficulty(self) -> None:
-        """Promote every environment by one step of the curriculum, from its next episode on.
-
-        Raises:
-            ArgumentError: The environment was made without a curriculum.
-        """
+        """Promote every environment by one step of the curriculum, which it was made with."""
         if self._curriculum is None:
             raise ArgumentError(
                 "increase_difficulty() needs a curriculum; make the environment with curriculum={}"
             )
         self._curriculum.increase(self._all)
 
+    @with_simulation_settings
     @in_normal_mode
     def reset(
         self, envs: torch.Tensor | None = None, *, seed: int | Sequence[int | None] | None = None
@@ -224,6 +229,7 @@ class BatchedEnv(Stateful):
         self._observation = choose(mask, fresh, self._observation)
         return self.observation, self._with_settings(self._episodes.metrics(self.task.evaluate()))
 
+    @with_simulation_settings
     @in_normal_mode
     def step(self, action: torch.Tensor) -> StepResult:
         """Take one control step in every environment.
@@ -234,9 +240,6 @@ class BatchedEnv(Stateful):
 
         Args:
             action: float `(num_envs, action_dim)`.
-
-        Returns:
-            The result for every environment.
 
         Raises:
             ActionError: The action has the wrong shape or dtype.
@@ -264,7 +267,7 @@ class BatchedEnv(Stateful):
 
         evaluation = self.task.evaluate()
         terms = self._objective.terms(evaluation)
-        terms = {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}
+        terms = {name: weight * terms[name].float() for name, weight in self.reward_weights.items() if weight}
         reward = sum(terms.values(), start=self._no_reward)
         observation, total = self._observations.read(self._objective.observe(), rng)
         faulty = faulty | ~torch.isfinite(total + reward)  # finite only if all is
@@ -282,6 +285,7 @@ class BatchedEnv(Stateful):
             reward = torch.where(judged.faulty, 0.0, reward)
         return StepResult(self.observation, reward, judged.terminated, judged.truncated, metrics)
 
+    @with_simulation_settings
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """What a step is worth that achieves one goal when another is desired: Gymnasium-Robotics' `GoalEnv`.
 
@@ -303,6 +307,7 @@ class BatchedEnv(Stateful):
         reward = self._objective.compute_reward(achieved, desired, self.reward_weights)
         return reward if isinstance(achieved_goal, torch.Tensor) else reward.numpy()
 
+    @with_simulation_settings
     def render(self, envs: Sequence[int] | None = None) -> NDArray[np.uint8]:
         """Draw environments as they are now, each in an image of its own.
 
@@ -318,9 +323,7 @@ class BatchedEnv(Stateful):
             ClosedError: The environment is closed.
         """
         self._require_open("render()")
-        for env in envs or ():
-            if not 0 <= env < self.num_envs:
-                raise ArgumentError(f"env={env!r} is not allowed; there are num_envs={self.num_envs}")
+        envs = None if envs is None else check_envs("envs", envs, self.num_envs)
         if not self._started:
             raise NotResetError("render() was called before reset(); call reset() first")
         if self.world.visual:
@@ -348,8 +351,12 @@ class BatchedEnv(Stateful):
             yield
         finally:
             self._curriculum = curriculum
-            restore(self, state)
+            if not self._closed:
+                if self.recorder is not None:
+                    self.recorder.before_reset(self, None)
+                restore(self, state)
 
+    @with_simulation_settings
     def load_state_dict(self, state: State) -> None:
         """Continue from what `state_dict` gave, bit for bit on the same machine.
 
@@ -371,11 +378,7 @@ class BatchedEnv(Stateful):
         return ((name, value) for name, value in vars(self).items() if name != "recorder")
 
     def __reduce__(self) -> Any:
-        """Refuse to be pickled or copied.
-
-        Raises:
-            TypeError: Always.
-        """
+        """Refuse to be pickled or copied, as TypeError."""
         raise TypeError(
             "an environment cannot be pickled or copied; make another with the same arguments (env.spec), and "
             "keep its state by state_dict()"
@@ -400,3 +403,4 @@ class BatchedEnv(Stateful):
     def _require_open(self, method: str) -> None:
         if self._closed:
             raise ClosedError(f"{method} was called on a closed environment; make a new one")
+        self.world.require_running()

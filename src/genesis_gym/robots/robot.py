@@ -18,7 +18,8 @@ from genesis_gym.robots.spec import BANDWIDTH, DAMPING_RATIO, PD, Fixed, Floatin
 from genesis_gym.runtime import genesis_api
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.world.component import Property
-from genesis_gym.world.world import Part, World
+from genesis_gym.world.part import Part
+from genesis_gym.world.world import World
 
 #: A joint that can turn without end is kept within one turn to either side, rad.
 ONE_TURN = 2.0 * math.pi

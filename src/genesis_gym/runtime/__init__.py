@@ -1,4 +1,4 @@
-"""How Genesis is started, stepped and put away. Nothing here knows of tasks or learners."""
+"""How Genesis is started, patched and stopped. Nothing here knows of tasks or learners."""
 
 from genesis_gym.runtime.backend import DEVICES, describe_device, start
 

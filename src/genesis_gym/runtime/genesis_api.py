@@ -2,8 +2,8 @@
 
 Written for Genesis 1.4. When another release breaks one of them, `tests/test_genesis_api.py` names it, and this
 file is the one to change. What the rest of the package calls is the old stock: `gs.init`, `scene.add_entity`,
-`scene.step`, morphs, positions and velocities. What Genesis keeps of closed scenes is in `leaks.py`, and how it
-launches kernels in `launches.py`; both do without what they do not find.
+`scene.step`, morphs, positions and velocities. What Genesis keeps of closed scenes is in
+`memory_workarounds.py`, and how it launches kernels in `kernel_replay.py`; both do without what they do not find.
 """
 
 from __future__ import annotations
@@ -24,6 +24,16 @@ TESTED_RELEASES = ("1.4",)
 def is_initialized(gs: Any) -> bool:
     """Whether `gs.init` was called; Genesis has no public way to ask."""
     return bool(gs._initialized)
+
+
+def is_single_precision(gs: Any) -> bool:
+    """Whether Genesis was initialised to compute in float32; it keeps no record of the `precision` given."""
+    return bool(gs.np_float().itemsize == 4)
+
+
+def identity(gs: Any) -> object:
+    """An object that each `gs.init` makes anew and `gs.destroy` drops."""
+    return gs.logger
 
 
 def is_tested(gs: Any) -> bool:

@@ -1,10 +1,11 @@
-"""What the operating system must offer before Genesis can be imported."""
+"""What the operating system and Python must provide before Genesis can be imported."""
 
 from __future__ import annotations
 
 import ctypes.util
 import os
 import sys
+from pathlib import Path
 
 from genesis_gym.errors import MissingDependencyError
 
@@ -39,6 +40,39 @@ def require_libraries() -> None:
         raise MissingDependencyError(
             f"Genesis needs system libraries that are not installed: {', '.join('lib' + m for m in missing)}; "
             f"install them with: sudo {APT_COMMAND}"
+        )
+
+
+def provide_home() -> None:
+    """Set the environment variable HOME where it is missing, as in cron jobs and systemd units.
+
+    Without it a library of Genesis's aborts the process, when it is imported and later. The value is the home
+    folder of the user's entry in the password database.
+
+    Raises:
+        MissingDependencyError: HOME is missing and the user has no such entry, as in some containers.
+    """
+    if "HOME" in os.environ:
+        return
+    try:
+        os.environ["HOME"] = str(Path.home())
+    except RuntimeError as error:
+        raise MissingDependencyError(
+            "Genesis needs a home folder, HOME is not set and the user has no entry in the password database: set "
+            "HOME to a folder that can be written to"
+        ) from error
+
+
+def require_assertions() -> None:
+    """Refuse to run where assert statements are off: Genesis sets its graphics context up within some.
+
+    Raises:
+        MissingDependencyError: Python was started with -O or PYTHONOPTIMIZE.
+    """
+    if sys.flags.optimize:
+        raise MissingDependencyError(
+            "Genesis needs Python's assert statements, and they are off: start Python without -O, or unset "
+            "PYTHONOPTIMIZE"
         )
 
 

@@ -53,6 +53,10 @@ def make_task(task: str | type[Task] | Task, options: Mapping[str, Any], others:
     arguments = {name: value for name, value in options.items() if name in own}
     if isinstance(task, type):
         made = task(**arguments)
+    elif "world" in vars(task):
+        raise ArgumentError(
+            f"task={type(task).__name__}(…) is in another environment already; give its class, or a new instance"
+        )
     else:
         made = copy.deepcopy(task)
         for name, value in arguments.items():

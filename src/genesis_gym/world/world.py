@@ -12,11 +12,10 @@ import numpy as np
 import torch
 
 from genesis_gym.errors import ArgumentError, MissingDependencyError, safe_repr
-from genesis_gym.runtime import genesis_api, launches, leaks
-from genesis_gym.runtime.backend import kernel_cache_is_cold, start
+from genesis_gym.runtime import genesis_api, kernel_replay, memory_workarounds
+from genesis_gym.runtime.backend import is_running, kernel_cache_is_cold, require_running, running_genesis, start
 from genesis_gym.runtime.random import EnvRandom
-from genesis_gym.runtime.shortcuts import quick_introspection
-from genesis_gym.runtime.state import Cache
+from genesis_gym.runtime.startup_patches import quick_introspection
 from genesis_gym.runtime.system import require_display
 from genesis_gym.world.component import Component, Property
 from genesis_gym.world.physics import Physics, Viewpoint
@@ -95,6 +94,7 @@ class World(Component):
         if show_viewer:
             require_display()
         self.device = start(device)
+        self._genesis = running_genesis()
         self.num_envs = num_envs
         self.physics = physics
         self.control_dt = physics.dt * decimation
@@ -179,10 +179,18 @@ class World(Component):
             )
         with quick_introspection():
             self.scene.build(n_envs=self._scene_envs)
-        leaks.share_kernels(self.scene)
-        launches.replay_substeps(self.scene)
+        memory_workarounds.share_kernels(self.scene)
+        kernel_replay.replay_substeps(self.scene)
         if self.physics.contacts.impedance is not None:
             genesis_api.stiffen_contacts(self.scene, self.physics.contacts.impedance)
+
+    def require_running(self) -> None:
+        """Refuse to go on after `gs.destroy()`, which destroys the scene.
+
+        Raises:
+            ClosedError: It was called since the world was made.
+        """
+        require_running(self._genesis)
 
     def start(self) -> None:
         """Make the present state the one that `reset_scene` returns to; every part is in place."""
@@ -298,10 +306,12 @@ class World(Component):
 
     def close(self) -> None:
         """Destroy the scene; Genesis itself and other scenes live on."""
+        if not is_running(self._genesis):
+            return  # `gs.destroy()` has destroyed the scene
         if self.scene.is_built:
-            leaks.let_go(self.scene)
+            memory_workarounds.let_go(self.scene)
         self.scene.destroy()
-        leaks.return_freed_memory()
+        memory_workarounds.return_freed_memory()
 
     def _reset_scene(self, scene_envs: torch.Tensor) -> None:
         self._envs_to_reset.copy_(
@@ -400,39 +410,3 @@ class World(Component):
             fov=CAMERA_FOV_DEGREES,
             GUI=False,
         )
-
-
-class Part(Component):
-    """Something in the world. What is read of it is kept until the world changes.
-
-    Attributes:
-        name: What it is called.
-    """
-
-    name: str | None = None
-
-    def attach(self, world: World, name: str) -> None:
-        """Remember where it is."""
-        self.name = name
-        self._world = world
-        self._cache = Cache()
-        self._cached_version = -1
-
-    @property
-    def world(self) -> World:
-        """The world that it is in."""
-        return self._world
-
-    def _read(self, name: str, get: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """A quantity of every environment, read from the simulator at most once while nothing moves."""
-        if self._cached_version != self._world.version:
-            self._cache.clear()
-            self._cached_version = self._world.version
-        value = self._cache.get(name)
-        if value is None:
-            value = self._cache[name] = self._world.visible(get())
-        return value
-
-    def _state_items(self) -> Iterator[tuple[str, Any]]:
-        """All but the world, which holds its parts."""
-        return ((name, value) for name, value in vars(self).items() if name != "_world")

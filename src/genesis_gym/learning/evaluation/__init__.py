@@ -1,0 +1,1 @@
+"""Episodes of a policy: evaluated, watched, demonstrated; faults on file."""

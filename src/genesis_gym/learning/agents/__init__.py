@@ -1,0 +1,1 @@
+"""Learners and policies: Stable-Baselines3, RSL-RL, checkpoints."""

@@ -1,0 +1,1 @@
+"""What a run is trained with: configs, hyperparameters, presets, seeds."""

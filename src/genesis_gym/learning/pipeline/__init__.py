@@ -1,0 +1,1 @@
+"""From a config to a report, in one stage or several."""

@@ -1,0 +1,1 @@
+"""Training a learner, with hooks for evaluation, checkpoints, logs and progress."""

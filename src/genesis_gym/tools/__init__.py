@@ -1,0 +1,1 @@
+"""Tools around the package: doctor, self-check, warm-up."""
