@@ -82,7 +82,7 @@ def test_vector_environments_keep_every_rule(
 ) -> None:
     core = make_core(NUM_ENVS, task=task)
     monkeypatch.setattr(core, "max_episode_steps", 5)
-    monkeypatch.setattr(vector, "share_out", lambda *args, **kwargs: core)
+    monkeypatch.setattr(vector, "divide", lambda *args, **kwargs: core)
     env_id = next(env_id for env_id, name in TASK_OF.items() if name == task)
     env = gymnasium.make_vec(env_id, num_envs=NUM_ENVS, autoreset_mode=mode)
     report = testing.check_vector_env(env, steps=13, promises=testing.PROMISES)
