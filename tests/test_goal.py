@@ -30,22 +30,17 @@ def env(request: pytest.FixtureRequest, make_core) -> BatchedEnv:
     return core
 
 
-def goals_of(env: BatchedEnv, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    layout = env.observation_layout
-    return observation[:, layout["achieved_goal"]], observation[:, layout["desired_goal"]]
-
-
 def test_the_reward_of_a_step_is_that_of_its_goals(env: BatchedEnv, monkeypatch) -> None:
     monkeypatch.setattr(env.task, "tolerance", 0.25)  # so that random actions meet it
     rewards = []
     for action in torch.from_numpy(random_actions(60, NUM_ENVS, 7)):
         result = env.step(action)
-        achieved, desired = goals_of(env, result.observation)
+        achieved, desired = result.observation["achieved_goal"], result.observation["desired_goal"]
         assert torch.equal(env.compute_reward(achieved, desired, {}), result.reward)
         from_numpy = env.compute_reward(achieved.numpy(), desired.numpy(), [{}] * NUM_ENVS)
         assert from_numpy.dtype == np.float32 and (from_numpy == result.reward.numpy()).all()
-        for env in range(NUM_ENVS):
-            assert env.compute_reward(achieved[env].numpy(), desired[env].numpy()) == result.reward[env]
+        for i in range(NUM_ENVS):
+            assert env.compute_reward(achieved[i].numpy(), desired[i].numpy()) == result.reward[i]
         if "sparse" in env.reward_weights:
             assert torch.equal(result.reward == 0, result.metrics["is_success"])
         rewards.append(result.reward)
@@ -55,13 +50,13 @@ def test_the_reward_of_a_step_is_that_of_its_goals(env: BatchedEnv, monkeypatch)
 
 
 def test_the_observation_does_not_tell_the_goal(env: BatchedEnv) -> None:
-    env.reset(seed=0)
-    before = env._observe()
-    env.task.target = env.task.target + 0.1
-    after = env._observe()
-    end = env.observation_layout["achieved_goal"].start
-    assert torch.equal(before[:, :end], after[:, :end]) and not torch.equal(before, after)
-    env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
+    other, _ = env.reset(seed=1)
+    assert list(observation) == ["observation", "achieved_goal", "desired_goal"]
+    assert torch.equal(observation["observation"], other["observation"])
+    assert torch.equal(observation["achieved_goal"], other["achieved_goal"])
+    assert not torch.equal(observation["desired_goal"], other["desired_goal"])
+    assert env.task.goal_parts and not set(env.task.goal_parts) & set(env.observation_layout["observation"])
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -79,7 +74,7 @@ def test_a_reward_does_not_depend_on_its_neighbours(env: BatchedEnv, goals) -> N
         assert env.compute_reward(a[None], d[None])[0] == one == env.compute_reward(a, d)
 
 
-def test_gymnasiums_faces(recwarn) -> None:
+def test_gymnasiums_adapters(recwarn) -> None:
     kwargs = {"goal": True, "reward": "sparse"}
     single = gymnasium.make("Genesis/FrankaReach-v0", **kwargs)
     assert sorted(single.observation_space.spaces) == KEYS
@@ -141,9 +136,9 @@ def test_hindsight_relabels_by_the_rewards_of_the_environment(make_core) -> None
 
 
 def test_what_cannot_be(make_core, single) -> None:
-    with pytest.raises(ArgumentError, match="goal=True is not possible: Motor is no GoalTask"):
-        BatchedEnv("motor", goal=True)
-    with pytest.raises(ArgumentError, match="reward='sparse' is not possible: Task has no success"):
+    with pytest.raises(ArgumentError, match="goal=True is not possible: JointReach is no GoalTask"):
+        BatchedEnv("joint_reach", goal=True)
+    with pytest.raises(ArgumentError, match="reward='sparse' is not possible: ArmTask has no success"):
         BatchedEnv("none", reward="sparse")
     with pytest.raises(ArgumentError, match=r"reward='parse' is not known .did you mean 'sparse'"):
         BatchedEnv("reach", reward="parse")
