@@ -19,6 +19,7 @@ from rich.console import Console
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 from genesis_gym.core.make import make_core as make_core_of
+from genesis_gym.core.make import make_sharded_core
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning.agents.checkpoint import load_model, read_checkpoint, resume
 from genesis_gym.learning.agents.learner import DivergedError, Hook
@@ -479,6 +480,29 @@ def is_finite_state(state) -> bool:
     if isinstance(state, dict):
         return all(map(is_finite_state, state.values()))
     return not isinstance(state, torch.Tensor) or bool(torch.isfinite(state).all())
+
+
+# Several processes
+
+
+def test_several_workers_train_as_one_and_resume(tmp_path, core, monkeypatch) -> None:
+    """Bit for bit: each environment is the same wherever it lives. Faults are written by one process alone."""
+    checkpoint_always(monkeypatch)
+    config = short_config(num_workers=2, evaluate_every=200)
+    env = make_sharded_core(config.env, 8, 2, device="cpu", **config.training_env())
+    try:
+        with pytest.raises(ArgumentError, match="a recorder is not possible with num_workers=2"):
+            train(config, env, tmp_path, dump_faults=True)
+        assert list(tmp_path.iterdir()) == [], "nothing is left of a run that is refused"
+        with pytest.raises(KeyboardInterrupt):
+            train(config, env, tmp_path, [Interrupt(200)])
+        train(config, env, tmp_path)
+    finally:
+        env.close()
+    (tmp_path / "one").mkdir()
+    train(short_config(evaluate_every=200), core, tmp_path / "one")
+    models = [read_checkpoint(folder)["model"] for folder in (tmp_path, tmp_path / "one")]
+    assert differences(*models) == []
 
 
 # Seeds

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.agents.learner import Learner
 from genesis_gym.learning.agents.ranks import gather, rank, world_size
@@ -210,7 +210,7 @@ def check_match(there: str, theirs: Mapping[str, int], here: str, ours: Mapping[
     )
 
 
-def observation_sizes(env: BatchedEnv) -> dict[str, int]:
+def observation_sizes(env: Core) -> dict[str, int]:
     """The parts of an environment's observation and their sizes, in order.
 
     Args:

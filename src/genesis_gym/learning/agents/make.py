@@ -6,7 +6,7 @@ import os
 from importlib import import_module
 from types import ModuleType
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError, GenesisGymError, MissingDependencyError
 from genesis_gym.learning.agents.learner import Learner
 from genesis_gym.learning.agents.policy import Policy
@@ -23,7 +23,7 @@ def check_library(config: TrainConfig) -> None:
     _library(config)
 
 
-def make_learner(config: TrainConfig, env: BatchedEnv) -> Learner:
+def make_learner(config: TrainConfig, env: Core) -> Learner:
     """Make the learner that a config describes, untrained; torch's and NumPy's global generators are seeded.
 
     Args:
@@ -46,7 +46,7 @@ def make_learner(config: TrainConfig, env: BatchedEnv) -> Learner:
     return learner
 
 
-def make_policy(config: TrainConfig, env: BatchedEnv) -> Policy:
+def make_policy(config: TrainConfig, env: Core) -> Policy:
     """Make the policy that a config describes, untrained.
 
     Args:
