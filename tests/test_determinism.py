@@ -158,7 +158,9 @@ def test_an_environment_does_not_depend_on_their_number(largest, env_id: str) ->
             assert digest(rollout_of_core(env)) == digest(first_of(largest[env_id], num_envs)), num_envs
     ends = np.stack(largest[env_id][3::3])
     assert ends.any(axis=0).all(), "every environment has begun anew"
-    assert len({digest([part[i] for part in largest[env_id]]) for i in range(LARGEST)}) == LARGEST, "no two are alike"
+    assert len({digest([part[i] for part in largest[env_id]]) for i in range(LARGEST)}) == LARGEST, (
+        "no two are alike"
+    )
 
 
 @pytest.mark.parametrize("adapter", ["make", "make_vec"])
@@ -215,7 +217,10 @@ def test_one_environment_alone_is_randomised_reset_and_saved_like_any_other() ->
 @pytest.mark.parametrize("env_id", ["Genesis/FrankaReach-v0", "Genesis/FrankaPush-v0"])
 def test_a_camera_and_the_mark_that_it_sees_change_no_bit(env_id: str) -> None:
     arguments = {"randomization": {"payload": (0.0, 0.5)}}
-    with environment(3, env_id, **arguments) as blind, environment(3, env_id, camera_envs=(0,), **arguments) as seen:
+    with (
+        environment(3, env_id, **arguments) as blind,
+        environment(3, env_id, camera_envs=(0,), **arguments) as seen,
+    ):
         truth = digest(rollout_of_core(blind))
         seen.reset(seed=0)
         seen.render()
