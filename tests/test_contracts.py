@@ -269,6 +269,26 @@ def test_a_bad_environment_is_truncated_counted_and_reset(
     assert (core.fault_counts - counted).tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("fault", ["nan", "neutral"])
+def test_what_is_no_action_asks_for_nothing(make_core, fault: str) -> None:
+    """Where a number is a place to go to, zero would move the arm; the fingers stay where they are, too."""
+    env = make_core(2, task="lift_cube", control_mode="joint_position")
+    env.reset(seed=0)
+    for _ in range(8):
+        env.step(torch.cat([env.neutral_action[:, :7] + 0.1, -torch.ones(2, 1)], dim=-1).clamp(-1, 1))
+    for _ in range(10):  # lets the arm come to rest
+        env.step(env.neutral_action)
+    joints, fingers = env.task.arm.joint_position, env.task.arm.gripper.opening
+    assert ((fingers > 0.005) & (fingers < 0.035)).all(), "neither open nor closed"
+    for _ in range(15):
+        action = env.neutral_action
+        if fault == "nan":
+            action[0, 0] = float("nan")
+        env.step(action)
+    assert (env.task.arm.joint_position - joints).abs().max() < 2e-2
+    assert (env.task.arm.gripper.opening - fingers).abs().max() < 1e-3
+
+
 def test_a_bad_environment_that_nobody_resets_stays_truncated_and_stops_nobody(core: BatchedEnv) -> None:
     actions = random_actions(60, 8, 7)
     truth = rollout(core, actions, seed=2)
