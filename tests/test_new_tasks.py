@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode
 from conftest import random_actions
 from genesis_gym import BatchedEnv, testing
 from genesis_gym.adapters import vector
+from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS, TASKS, load
 from genesis_gym.runtime import genesis_api
 
@@ -81,7 +82,7 @@ def test_vector_environments_keep_every_rule(
 ) -> None:
     core = make_core(NUM_ENVS, task=task)
     monkeypatch.setattr(core, "max_episode_steps", 5)
-    monkeypatch.setattr(vector, "BatchedEnv", lambda *args, **kwargs: core)
+    monkeypatch.setattr(vector, "divide", lambda *args, **kwargs: core)
     env_id = next(env_id for env_id, name in TASK_OF.items() if name == task)
     env = gymnasium.make_vec(env_id, num_envs=NUM_ENVS, autoreset_mode=mode)
     report = testing.check_vector_env(env, steps=13, promises=testing.PROMISES)
@@ -93,6 +94,13 @@ def test_the_registered_number_of_steps_is_what_the_task_declares(env_id: str) -
     spec = gymnasium.spec(env_id)
     task = load(TASKS[spec.kwargs["task"]])
     assert spec.max_episode_steps == round(task.episode_seconds / (task.physics.dt * task.decimation))
+
+
+def test_an_unknown_argument_is_a_type_error_as_pythons_own() -> None:
+    """So clients, such as torchrl, can try an argument that not every environment has."""
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'") as refused:
+        BatchedEnv("hover", frameskip=1)
+    assert isinstance(refused.value, ArgumentError)
 
 
 # The contracts of the core

@@ -91,7 +91,9 @@ def test_steps_draw_independent_numbers() -> None:
 def test_steps_are_uncorrelated() -> None:
     n = 20_000
     random = generator([3])
-    drawn = torch.cat([random.at(torch.tensor([step])).uniform("x", torch.zeros(2), torch.ones(2)) for step in range(n)])
+    drawn = torch.cat(
+        [random.at(torch.tensor([step])).uniform("x", torch.zeros(2), torch.ones(2)) for step in range(n)]
+    )
     lagged = torch.corrcoef(torch.stack([drawn[:-1, 0], drawn[1:, 0], drawn[:-1, 1]]).double())
     assert (lagged - torch.eye(3)).abs().max() < 5 / n**0.5
     assert (drawn.mean(0) - 0.5).abs().max() < 5 * (1 / 12 / n) ** 0.5

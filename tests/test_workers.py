@@ -334,7 +334,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("end", ["killed", "interrupted", "at its end"])
+@pytest.mark.parametrize("end", ["killed", "interrupted"])
 def test_workers_end_with_their_process(tmp_path: Path, end: str) -> None:
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)

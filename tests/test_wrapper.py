@@ -112,7 +112,9 @@ def test_targets_fill_their_box(single) -> None:
 def test_success_is_the_true_distance(single, monkeypatch) -> None:
     single.reset(seed=0)
     monkeypatch.setattr(
-        single.unwrapped.core.task, "target", single.unwrapped.core.task.arm.tool.position + torch.tensor([0.03, 0, 0])
+        single.unwrapped.core.task,
+        "target",
+        single.unwrapped.core.task.arm.tool.position + torch.tensor([0.03, 0, 0]),
     )
     _, reward, terminated, truncated, info = single.step(np.zeros(7, np.float32))
     assert terminated and not truncated and info["is_success"] is True

@@ -114,8 +114,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         """
         mask = None if options is None else options.get("reset_mask")
         envs = None if mask is None else _reset_mask(mask, self.num_envs)
-        if hasattr(seed, "__index__") and not isinstance(seed, bool):
-            super().reset(seed=operator.index(seed))  # type: ignore[arg-type]
+        if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
+            super().reset(seed=operator.index(seed))
         observation, metrics = self._autoreset.reset(envs, seed)
         present = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
         return to_observation(observation), _infos(metrics, present)

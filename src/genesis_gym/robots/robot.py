@@ -293,7 +293,7 @@ class Robot(Part):
 
         def write(scale: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
             values = self._world.padded(scale * nominal)
-            genesis_api.set_joint_property(self.entity, name, values, self.dofs)
+            genesis_api.set_joint_property(self.entity, name, values, self.dofs, self._world.padded(envs))
 
         return Property(write=write, size=len(self.joints))
 

@@ -265,9 +265,25 @@ def joint_property(entity: Any, name: str, dofs: Any) -> torch.Tensor:
     return values[0] if values.ndim == 2 else values
 
 
-def set_joint_property(entity: Any, name: str, values: torch.Tensor, dofs: Any) -> None:
-    """Set `kp`, `kv`, `damping` or `armature`, `(num_envs, dofs)`; the scene must be `per_env`."""
-    getattr(entity, f"set_dofs_{name}")(values, dofs)
+def set_joint_property(
+    entity: Any, name: str, values: torch.Tensor, dofs: Any, envs: torch.Tensor | None = None
+) -> None:
+    """Set `kp`, `kv`, `damping` or `armature`; the scene must be `per_env`.
+
+    After an armature Genesis computes inertias anew, as after masses: see `set_link_inertia`.
+
+    Args:
+        entity: The entity.
+        name: The property.
+        values: Of every environment, `(num_envs, dofs)`.
+        dofs: The degrees of freedom.
+        envs: bool mask `(num_envs,)`; None for all.
+    """
+    indices = None if envs is None else envs.nonzero()[:, 0]
+    if indices is None:
+        getattr(entity, f"set_dofs_{name}")(values, dofs)
+    elif len(indices):
+        getattr(entity, f"set_dofs_{name}")(values[indices], dofs, indices)
 
 
 def joint_inertia(entity: Any) -> torch.Tensor:
