@@ -1,9 +1,9 @@
 """Hyperparameter search: Optuna's TPE and median pruner over short trainings in one scene.
 
 The default search space is the training guide's for PPO, to the letter. The guide has one environment, and SB3's
-`n_steps` is for each environment: with `num_envs` environments a rollout holds `n_steps` × `num_envs` steps, and 50,000
-steps hold fewer rollouts: 97, 48 or 24 with one environment (`n_steps` 512, 1024 or 2048), 12, 6 or 3 with eight, the
-default. Trials of 50,000 steps rank hyperparameters; they do not finish a training.
+`n_steps` is for each environment: with `num_envs` environments a rollout holds `n_steps` × `num_envs` steps, and
+50,000 steps hold fewer rollouts: 97, 48 or 24 with one environment (`n_steps` 512, 1024 or 2048), 12, 6 or 3 with
+eight, the default. Trials of 50,000 steps rank hyperparameters; they do not finish a training.
 """
 
 from __future__ import annotations
