@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-
 from genesis_gym.controllers import make_controller
+from genesis_gym.tasks.scenes import add_ground
+
 from genesis_gym.core.env import DECIMATION, SIM_DT
 from genesis_gym.robots import Robot, find_robot
 from genesis_gym.runtime import DEVICES, RowRandom, Simulation, describe_device
 from genesis_gym.tasks import find_task
-from genesis_gym.tasks.scenes import add_ground
 
 STEPS = 1000
 EPISODES = 3

@@ -106,8 +106,9 @@ def main() -> None:
     print(markdown(header, lines), end="\n\n")
     if cores:
         print(
-            markdown((f"{CORES_ROWS} rows in each process", "steps/s"), [(k, safe_repr(v)) for k, v in
-            cores.items()])
+            markdown(
+                (f"{CORES_ROWS} rows in each process", "steps/s"), [(k, safe_repr(v)) for k, v in cores.items()]
+            )
         )
     write_results(options.out, {"machine": facts, "device": device, "results": results, "cores": cores})
     draw(options.out.with_suffix(".png"), results)

@@ -84,9 +84,9 @@ def mujoco(threads: int, num_envs: int) -> Stepper:
     import importlib.util
 
     import mujoco as mj
+    from genesis_gym.controllers.joint import SPEED_SHARE
     from mujoco.rollout import Rollout
 
-    from genesis_gym.controllers.joint import SPEED_SHARE
     from genesis_gym.core.env import DECIMATION, SIM_DT
     from genesis_gym.robots.franka import FRANKA
 

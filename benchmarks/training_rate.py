@@ -27,8 +27,8 @@ from common import RESULTS, machine, ratios, spread, take_turns, write_results
 from genesis_gym import GenesisSb3VecEnv
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.core.make import make_core
-from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.learning.agents.policy import make_model
+from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.runtime import describe_device
 from step_rate import EPISODE
 

@@ -10,19 +10,18 @@ import gymnasium
 import pytest
 from gymnasium.vector import AutoresetMode
 
-import genesis_gym
-from conformance.rollouts import ENV_ID, EPISODE
+import genesis_gym  # noqa: F401 - registers the environments
+from conformance.rollouts import ENV_ID, EPISODE, TOLERANCE
 
 
 def make_vec(num_envs: int = 4, **kwargs: object) -> gymnasium.vector.VectorEnv:
-    """Short episodes of different lengths: some rows succeed before the clock runs out."""
-    task = genesis_gym.Reach(tolerance=0.21)
-    return gymnasium.make_vec(ENV_ID, num_envs=num_envs, max_episode_steps=EPISODE, task=task, **kwargs)
+    """Short episodes of different lengths: some environments succeed before the clock runs out."""
+    return gymnasium.make_vec(ENV_ID, num_envs=num_envs, max_episode_steps=EPISODE, tolerance=TOLERANCE, **kwargs)
 
 
 @pytest.fixture(scope="session")
 def vectors() -> Iterator[Callable[[AutoresetMode], gymnasium.vector.VectorEnv]]:
-    """Four rows by autoreset mode. Tests reset them with a seed and leave them open."""
+    """Four environments by autoreset mode. Tests reset them with a seed and leave them open."""
     made = []
 
     @cache
@@ -37,13 +36,13 @@ def vectors() -> Iterator[Callable[[AutoresetMode], gymnasium.vector.VectorEnv]]
 
 @pytest.fixture(params=list(AutoresetMode), ids=lambda mode: mode.name)
 def envs(request: pytest.FixtureRequest, vectors: Callable) -> gymnasium.vector.VectorEnv:
-    """Four rows in each autoreset mode."""
+    """Four environments in each autoreset mode."""
     return vectors(request.param)
 
 
 @pytest.fixture
 def next_step(vectors: Callable) -> gymnasium.vector.VectorEnv:
-    """Four rows as `make_vec` gives them by default."""
+    """Four environments as `make_vec` gives them by default."""
     return vectors(AutoresetMode.NEXT_STEP)
 
 

@@ -40,7 +40,7 @@ def test_conversion_to_torch_fails_at_an_end_in_same_step(vectors: Callable) -> 
 
 
 def test_statistics_are_lost_by_partial_resets_of_sync_vector_env() -> None:
-    """`SyncVectorEnv` takes `reset_mask` out of the options, so that the wrapper begins all rows anew."""
+    """`SyncVectorEnv` takes `reset_mask` out of the options, so that the wrapper resets all environments."""
     envs = vector.RecordEpisodeStatistics(sync(AutoresetMode.DISABLED))
     envs.reset(seed=0)
     for _ in range(5):

@@ -28,9 +28,8 @@ from stable_baselines3.common.vec_env import (
     VecVideoRecorder,
 )
 
-import genesis_gym
 from conformance.conftest import frames_of
-from conformance.rollouts import ENV_ID, EPISODE, STEPS, random_actions
+from conformance.rollouts import ENV_ID, EPISODE, STEPS, TOLERANCE, random_actions
 from genesis_gym.adapters.sb3 import make_sb3_vec_env
 
 OFF_POLICY = {"learning_starts": 32, "batch_size": 32, "buffer_size": 2000}
@@ -44,21 +43,20 @@ ALGORITHMS = {
 }
 
 
-def task() -> genesis_gym.Reach:
-    return genesis_gym.Reach(tolerance=0.21)
+SHORT = {"max_episode_steps": EPISODE, "tolerance": TOLERANCE}
 
 
 @pytest.fixture(scope="session")
 def venvs() -> Iterator[Callable[[str], VecEnv]]:
-    """`batch`: four rows of one scene. `dummy`: two scenes in SB3's `DummyVecEnv`, each with its `Monitor`."""
+    """`batch`: one scene of four. `dummy`: two scenes in SB3's `DummyVecEnv`, each with its `Monitor`."""
     made = []
 
     @cache
     def get(name: str) -> VecEnv:
         if name == "batch":
-            made.append(make_sb3_vec_env(ENV_ID, 4, max_episode_steps=EPISODE, task=task()))
+            made.append(make_sb3_vec_env(ENV_ID, 4, **SHORT))
         else:
-            made.append(make_vec_env(ENV_ID, 2, env_kwargs={"max_episode_steps": EPISODE, "task": task()}))
+            made.append(make_vec_env(ENV_ID, 2, env_kwargs=SHORT))
         return made[-1]
 
     yield get
@@ -125,10 +123,10 @@ def test_vec_wrappers(venvs: Callable, tmp_path: Path) -> None:
     for actions in random_actions(STEPS, 4, 7):
         observation, reward, dones, infos = stacked.step(actions)
         totals += reward
-        for row in np.flatnonzero(dones):
-            assert infos[row]["episode"]["r"] == pytest.approx(totals[row], abs=1e-4)
-            assert infos[row]["terminal_observation"].shape == (60,)
-            totals[row], told = 0, told + 1
+        for env in np.flatnonzero(dones):
+            assert infos[env]["episode"]["r"] == pytest.approx(totals[env], abs=1e-4)
+            assert infos[env]["terminal_observation"].shape == (60,)
+            totals[env], told = 0, told + 1
     assert told > 4 and observation.shape == (4, 60)
     normalized = VecNormalize(venv)
     normalized.reset()

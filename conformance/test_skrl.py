@@ -54,9 +54,9 @@ class Critic(DeterministicMixin, Model):
         return self.net(torch.cat([inputs["observations"], inputs["taken_actions"]], dim=1)), {}
 
 
-@pytest.fixture(params=["rows", "single"])
+@pytest.fixture(params=["vector", "single"])
 def wrapped(request: pytest.FixtureRequest, vectors: Callable, env: gymnasium.Env) -> Wrapper:
-    return wrap_env(vectors(AutoresetMode.NEXT_STEP) if request.param == "rows" else env, verbose=False)
+    return wrap_env(vectors(AutoresetMode.NEXT_STEP) if request.param == "vector" else env, verbose=False)
 
 
 def experiment(folder: Path) -> dict:

@@ -28,8 +28,8 @@ def test_single_environment() -> None:
 
 
 @pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.DISABLED], ids=lambda mode: mode.name)
-def test_rows(mode: AutoresetMode) -> None:
-    """Rows are reset in another way in each mode; the last observation of an episode is the true one in both."""
+def test_vector_environment(mode: AutoresetMode) -> None:
+    """Resets come in another way in each mode; the last observation of an episode is the true one in both."""
     env = GymWrapper(make_vec(4, autoreset_mode=mode), device="cpu")
     try:
         env.set_seed(0)

@@ -79,9 +79,9 @@ def test_statistics_are_the_sums(envs: gymnasium.vector.VectorEnv) -> None:
     expected = episodes(roll_vector(envs), envs.metadata["autoreset_mode"])
     recorder = vector.RecordEpisodeStatistics(envs)
     told = [
-        (step, row, info["episode"]["r"][row], info["episode"]["l"][row])
+        (step, env, info["episode"]["r"][env], info["episode"]["l"][env])
         for step, info in enumerate(roll_vector(recorder).infos)
-        for row in np.flatnonzero(info.get("_episode", []))
+        for env in np.flatnonzero(info.get("_episode", []))
     ]
     assert len({length for *_, length in told}) > 1
     np.testing.assert_allclose(told, expected, rtol=1e-6)
@@ -116,8 +116,8 @@ def test_infos_as_lists(envs: gymnasium.vector.VectorEnv) -> None:
     bare = roll_vector(envs)
     expected = episodes(bare, envs.metadata["autoreset_mode"])
     listed = roll_vector(vector.DictInfoToList(vector.RecordEpisodeStatistics(envs))).infos
-    told = [(step, row) for step, infos in enumerate(listed) for row in range(4) if "episode" in infos[row]]
-    assert told == [(step, row) for step, row, *_ in expected]
+    told = [(step, env) for step, infos in enumerate(listed) for env in range(4) if "episode" in infos[env]]
+    assert told == [(step, env) for step, env, *_ in expected]
     for infos, ours in zip(listed, bare.infos, strict=True):
         assert [info["is_success"] for info in infos] == ours["is_success"].tolist()
 

@@ -1,11 +1,13 @@
-"""Scenes shared by the whole test session: each costs a second, and the first one a minute of compilation."""
+"""Scenes shared by the tests of a module: each costs seconds, and the first on a machine a minute of compilation."""
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -16,13 +18,13 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # RSL-RL's GitPython then 
 ENV_ID = "Genesis/FrankaReach-v0"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_core() -> Iterator[Callable[..., genesis_gym.BatchedEnv]]:
     """Batched environments by their arguments, each built once. Tests reset them and leave no settings behind."""
-    built: dict[tuple[Any, ...], genesis_gym.BatchedEnv] = {}
+    built: dict[str, genesis_gym.BatchedEnv] = {}
 
     def get(num_envs: int, **kwargs: Any) -> genesis_gym.BatchedEnv:
-        key = (num_envs, *sorted(kwargs.items()))
+        key = repr((num_envs, *sorted(kwargs.items())))
         if key not in built:
             built[key] = genesis_gym.BatchedEnv(num_envs=num_envs, **kwargs)
         return built[key]
@@ -30,6 +32,8 @@ def make_core() -> Iterator[Callable[..., genesis_gym.BatchedEnv]]:
     yield get
     for env in built.values():
         env.close()
+    built.clear()
+    gc.collect()
 
 
 @pytest.fixture
@@ -40,10 +44,10 @@ def core(make_core: Callable[..., genesis_gym.BatchedEnv]) -> genesis_gym.Batche
     return env
 
 
-@pytest.fixture(scope="session")
-def single() -> Iterator[genesis_gym.ReachingEnv]:
+@pytest.fixture(scope="module")
+def single() -> Iterator[gymnasium.Env[Any, Any]]:
     """A single reach environment that renders without a display."""
-    env = genesis_gym.ReachingEnv(render_mode="rgb_array")
+    env = gymnasium.make(ENV_ID, render_mode="rgb_array")
     yield env
     env.close()
 

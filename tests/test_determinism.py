@@ -1,4 +1,4 @@
-"""The same seed and actions give the same bits: for any number of rows, through any face, in any process.
+"""The same seed and actions give the same bits: for any number of envs, through any face, in any process.
 
 65 steps by default; HORIZON=1000 makes it the rig whose figures are in docs/reliability.md.
 """
@@ -27,22 +27,22 @@ from genesis_gym.variation.randomization import Randomization
 
 HORIZON = int(os.environ.get("HORIZON", "65"))
 
-#: Short enough that every row begins anew at least once.
+#: Short enough that every env begins anew at least once.
 EPISODE = 60
 
 SEED = 11
-ROWS = (1, 3, 64, 256)
+NUM_ENVS = (1, 3, 64, 256)
 
 #: Tasks that differ in what touches what: an arm in the air, a cube that is pushed, one that is grasped. The
 #: others are compared with another process by default, and in every other way by `make test-slow`.
-TELLING = ("reach", "push", "lift_cube")
+TELLING = ("reach", "push", "liftcube")
 
 Rollout = list[np.ndarray]
 
 
 @contextmanager
 def environment(num_envs: int, task: str, **kwargs: Any) -> Iterator[BatchedEnv]:
-    """A scene that is closed again: so many of so many rows would fill the memory."""
+    """A scene that is closed again: so many of so many envs would fill the memory."""
     env = BatchedEnv(task, num_envs=num_envs, max_episode_steps=EPISODE, **kwargs)
     try:
         yield env
@@ -50,22 +50,22 @@ def environment(num_envs: int, task: str, **kwargs: Any) -> Iterator[BatchedEnv]
         env.close()
 
 
-def actions_in_contact(rows: int, numbers: int) -> np.ndarray:
-    """Random actions that also press the hand on the ground and sweep it about, `(HORIZON, rows, numbers)`.
+def actions_in_contact(envs: int, numbers: int) -> np.ndarray:
+    """Random actions that also press the hand on the ground and sweep it about, `(HORIZON, envs, numbers)`.
 
-    Row i has the same actions for any number of rows.
+    Row i has the same actions for any number of envs.
     """
-    actions = random_actions(HORIZON, max(ROWS), numbers, seed=3)
+    actions = random_actions(HORIZON, max(NUM_ENVS), numbers, seed=3)
     if numbers == 7:
         actions[:, :, 1] = 0.8
         actions[:, :, 3] = -0.2
     else:  # in the space of the tool
         actions[:, :, 2] = -0.8
-    return np.ascontiguousarray(actions[:, :rows])
+    return np.ascontiguousarray(actions[:, :envs])
 
 
 def rollout_of_core(env: BatchedEnv) -> Rollout:
-    """Observation, reward and end of every row at every step, `(rows, …)` each; a row that ends begins anew."""
+    """Observation, reward and end of every env at every step, `(envs, …)` each; a env that ends begins anew."""
     observation, _ = env.reset(seed=SEED)
     record = [observation.numpy()]
     for action in actions_in_contact(env.num_envs, env.action_dim):
@@ -118,7 +118,7 @@ def rows_of(rollout: Rollout, count: int) -> Rollout:
 
 
 class _Largest(dict[str, Rollout]):
-    """Task → the rollout of 256 rows, made when asked for; everything else must be its first rows."""
+    """Task → the rollout of 256 envs, made when asked for; everything else must be its first envs."""
 
     def __missing__(self, task: str) -> Rollout:
         with environment(256, task) as env:
@@ -136,21 +136,21 @@ def telling(name: str, task: str) -> Any:
     return pytest.param(name, marks=() if task in TELLING else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("num_envs", ROWS)
+@pytest.mark.parametrize("num_envs", NUM_ENVS)
 @pytest.mark.parametrize("task", [telling(task, task) for task in ENVIRONMENTS.values()])
 def test_a_row_does_not_depend_on_the_number_of_rows(largest, task: str, num_envs: int) -> None:
     with environment(num_envs, task) as env:
         assert digest(rollout_of_core(env)) == digest(rows_of(largest[task], num_envs))
     ends = np.stack(largest[task][3::3])
-    assert ends.any(axis=0).all(), "every row has begun anew"
-    assert len({digest([part[row] for part in largest[task]]) for row in range(256)}) == 256, "no two are alike"
+    assert ends.any(axis=0).all(), "every env has begun anew"
+    assert len({digest([part[env] for part in largest[task]]) for env in range(256)}) == 256, "no two are alike"
 
 
 @pytest.mark.parametrize("face", ["make", "make_vec"])
 @pytest.mark.parametrize("env_id", [telling(env_id, task) for env_id, task in ENVIRONMENTS.items()])
 def test_every_face_shows_the_same_bits(largest, env_id: str, face: str) -> None:
-    rows = {"make": 1, "make_vec": 3}[face]
-    assert digest(rollout_of_face(env_id, face)) == digest(rows_of(largest[ENVIRONMENTS[env_id]], rows))
+    envs = {"make": 1, "make_vec": 3}[face]
+    assert digest(rollout_of_face(env_id, face)) == digest(rows_of(largest[ENVIRONMENTS[env_id]], envs))
 
 
 def test_other_processes_compute_the_same_bits(largest) -> None:
@@ -166,15 +166,15 @@ def test_other_processes_compute_the_same_bits(largest) -> None:
     assert json.loads(there.stdout.splitlines()[-1]) == here
 
 
-def test_the_hand_touches_the_ground_and_the_cube() -> None:
+def test_the_hand_touches_the_ground_and_thecube() -> None:
     """Else the tests above would not say that contact is reproduced."""
     with environment(256, "push") as env:
         env.reset(seed=SEED)
-        cube = env.task.cube_position
+        cube = env.task.cube.position
         for action in actions_in_contact(256, env.action_dim)[: EPISODE - 1]:
             env.step(torch.from_numpy(action))
-        moved = torch.linalg.vector_norm(env.task.cube_position - cube, dim=-1) > 0.01
-        touching = env.robot.entity.get_links_net_contact_force().norm(dim=-1).sum(-1) > 0
+        moved = torch.linalg.vector_norm(env.task.cube.position - cube, dim=-1) > 0.01
+        touching = env.task.arm.entity.get_links_net_contact_force().norm(dim=-1).sum(-1) > 0
     assert touching.float().mean() > 0.9
     assert moved.sum() >= 5
 
@@ -182,7 +182,7 @@ def test_the_hand_touches_the_ground_and_the_cube() -> None:
 @pytest.mark.parametrize("task", ["reach", "push"])
 def test_a_camera_and_the_mark_that_it_sees_change_no_bit(task: str) -> None:
     arguments = {"task": task, "randomization": Randomization(payload=(0.0, 0.5))}
-    with environment(3, **arguments) as blind, environment(3, camera_rows=(0,), **arguments) as seen:
+    with environment(3, **arguments) as blind, environment(3, camera_envs=(0,), **arguments) as seen:
         truth = digest(rollout_of_core(blind))
         seen.reset(seed=0)
         seen.render()

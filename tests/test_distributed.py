@@ -1,4 +1,4 @@
-"""Several ranks of torchrun learn as one process with all rows, and outlive a kill -9 of one of them."""
+"""Several ranks of torchrun learn as one process with all environments, and outlive a kill -9 of one of them."""
 
 from __future__ import annotations
 
@@ -11,95 +11,88 @@ from pathlib import Path
 import pytest
 import safetensors.torch
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
 from torch.distributions import Normal
 
 from genesis_gym.cli.main import main
 from genesis_gym.core import BatchedEnv
 from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning import callbacks, pipeline
+from genesis_gym.learning.agents import ranks
 from genesis_gym.learning.agents.checkpoint import read_checkpoint
+from genesis_gym.learning.agents.learner import Hook
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
-from genesis_gym.learning.pipeline.run import rows_of_rank
+from genesis_gym.learning.pipeline import run as pipeline
+from genesis_gym.learning.pipeline.run import envs_of_rank
+from genesis_gym.learning.training import hooks
 from genesis_gym.learning.training.train import train
-from genesis_gym.runtime import ranks
 
-ROWS, STEPS, ROLLOUTS = 8, 16, 6
+ENVS, STEPS, ROLLOUTS = 8, 16, 6
 
 
 def short_config(**kwargs) -> TrainConfig:
-    """One mini-batch, since each rank would draw others from its own rows; all else as it comes."""
+    """One mini-batch, since each rank would draw others from its own environments; all else as it comes."""
     hyperparameters = {"num_steps_per_env": STEPS, "num_mini_batches": 1, "num_learning_epochs": 2}
     return make_config(
         algorithm="RSL_PPO",
-        num_envs=ROWS,
-        timesteps=ROWS * STEPS * ROLLOUTS,
+        num_envs=ENVS,
+        timesteps=ENVS * STEPS * ROLLOUTS,
         hyperparameters={**hyperparameters, "schedule": "adaptive", "obs_normalization": True},
         **kwargs,
     )
 
 
 def resumed_config() -> TrainConfig:
-    return short_config(evaluate_every=2 * ROWS * STEPS, randomization={"wind": [0, 5]})
+    return short_config(evaluate_every=2 * ENVS * STEPS, randomization={"wind": [0, 5]})
 
 
 def same_noise(patch: pytest.MonkeyPatch) -> None:
-    """Let the actions of a row be the same however many ranks there are."""
+    """Let the actions of an environment be the same however many ranks there are."""
     generator = torch.Generator().manual_seed(7)
 
     def sample(normal: Normal) -> torch.Tensor:
-        rows = len(normal.mean)
-        if rows > ROWS:
+        envs = len(normal.mean)
+        if envs > ENVS:
             return normal.mean  # drawn in an update, and not used
-        noise = torch.randn(ROWS, normal.mean.shape[1], generator=generator)
-        return normal.mean + normal.stddev * noise[ranks.rank() * rows :][:rows]
+        noise = torch.randn(ENVS, normal.mean.shape[1], generator=generator)
+        return normal.mean + normal.stddev * noise[ranks.rank() * envs :][:envs]
 
     patch.setattr(Normal, "sample", sample)
 
 
-class Keep(BaseCallback):
+class Keep(Hook):
     """Writes down the learner's state and the first observation."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__()
         self._path = path
 
-    def _on_training_start(self) -> None:
-        self._observation = torch.as_tensor(self.model._last_obs).clone()
+    def before_training(self, learner) -> None:
+        self._observation = learner.env.observation["policy"]
 
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_training_end(self) -> None:
-        state = {name: value.clone() for name, value in self.model.policy.state_dict().items()}
-        state["learning_rate"] = torch.tensor(self.model.adaptive_learning_rate)
+    def after_training(self, learner) -> None:
+        state = {name: value.clone() for name, value in learner.policy.state_dict().items()}
+        state["learning_rate"] = torch.tensor(learner.algorithm.learning_rate)
         state["observation"] = self._observation
         safetensors.torch.save_file(state, self._path)
 
 
-class Send(BaseCallback):
+class Send(Hook):
     """Sends rank 1 a signal before its fourth rollout."""
 
     def __init__(self, number: int) -> None:
-        super().__init__()
         self._number = number
 
-    def _on_step(self) -> bool:
-        return True
-
-    def _on_rollout_start(self) -> None:
-        if self.num_timesteps == 3 * ROWS * STEPS and ranks.rank() == 1:
+    def before_rollout(self, learner) -> None:
+        if learner.timesteps == 3 * ENVS * STEPS and ranks.rank() == 1:
             os.kill(os.getpid(), self._number)
 
 
 def make_env(config: TrainConfig) -> BatchedEnv:
-    return make_core(config.env, rows_of_rank(config), backend="cpu", **config.training_env())
+    return make_core(config.env, envs_of_rank(config), device="cpu", **config.training_env())
 
 
 def first_life(folder: Path) -> None:
     """What each rank runs, until rank 1 is killed."""
-    callbacks.CHECKPOINT_SECONDS, callbacks.PERIODIC_EPISODES = 0.0, 8
+    hooks.CHECKPOINT_SECONDS, hooks.PERIODIC_EPISODES = 0.0, 8
     env = make_env(short_config())
     with ranks.joined(env.device):
         with pytest.MonkeyPatch.context() as patch:
@@ -116,7 +109,7 @@ def first_life(folder: Path) -> None:
 
 
 def second_life(folder: Path) -> None:
-    callbacks.PERIODIC_EPISODES = pipeline.EVALUATION_EPISODES = 8
+    hooks.PERIODIC_EPISODES = pipeline.EVALUATION_EPISODES = 8
     assert main(["train", "--resume", str(folder / "killed"), "--device", "cpu", "--quiet"]) == 0
 
 
@@ -153,15 +146,15 @@ def test_two_ranks_learn_as_one_process_and_outlive_a_kill(tmp_path, core, monke
     for name, value in single.items():  # the sums of 64 samples and of 128 differ in the last bits
         torch.testing.assert_close(first[name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
-    through = (tmp_path / "through" / "checkpoint.safetensors").read_bytes()
-    assert (tmp_path / "stopped" / "checkpoint.safetensors").read_bytes() == through
-    assert read_checkpoint(tmp_path / "killed").description["timesteps"] == 3 * ROWS * STEPS
+    through = (tmp_path / "through" / "checkpoint.pt").read_bytes()
+    assert (tmp_path / "stopped" / "checkpoint.pt").read_bytes() == through
+    assert read_checkpoint(tmp_path / "killed")["timesteps"] == 3 * ENVS * STEPS
     resumed = torchrun(tmp_path, "second_life")
     assert resumed.returncode == 0, resumed.stderr
-    assert (tmp_path / "killed" / "checkpoint.safetensors").read_bytes() == through, "bit for bit"
+    assert (tmp_path / "killed" / "checkpoint.pt").read_bytes() == through, "bit for bit"
     assert (tmp_path / "killed" / "report.html").is_file()
     assert resumed.stdout.count("success rate") == 1, "only rank 0 speaks"
-    with pytest.raises(RunFolderError, match="was trained by 2 ranks, not by 1: go on with torchrun"):
+    with pytest.raises(RunFolderError, match="was trained by 2 ranks, not by 1: resume it with torchrun"):
         train(resumed_config(), core, tmp_path / "killed")
 
 
@@ -176,7 +169,7 @@ def test_two_ranks_learn_as_one_process_and_outlive_a_kill(tmp_path, core, monke
         (["train", "--library", "rsl_rl", "--num-envs", "9"], "num_envs=9 cannot be divided among 2 ranks"),
         (
             ["train", "--library", "rsl_rl", "--num-envs", "2", "--set", "num_mini_batches=16"],
-            "too many for the 1 rows",
+            "too many for 1 environments",
         ),
     ],
 )

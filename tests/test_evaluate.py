@@ -11,20 +11,16 @@ import pytest
 import torch
 from pydantic import TypeAdapter, ValidationError
 
-from genesis_gym.learning.evaluation.evaluate import (
-    EVALUATION_SEED,
-    EvaluationResult,
-    describe,
-    evaluate_policy,
-    success_by_region,
-    wilson_interval,
-)
+from genesis_gym.learning.config.seeds import EVALUATION_SEED
+from genesis_gym.learning.evaluation.episodes import episodes
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
+from genesis_gym.learning.evaluation.result import EvaluationResult, describe, success_by_region, wilson_interval
 from genesis_gym.learning.report.plots import evaluation_panels, save_picture
 
 
-def steady(observation: torch.Tensor) -> torch.Tensor:
+def steady(observation: dict[str, torch.Tensor]) -> torch.Tensor:
     """The arm swings to its left and stretches, whatever it sees."""
-    return torch.tensor([0.5, 0.3, 0.0, 0.3, 0.0, 0.0, 0.0]).expand(len(observation), 7)
+    return torch.tensor([0.5, 0.3, 0.0, 0.3, 0.0, 0.0, 0.0]).expand(len(observation["policy"]), 7)
 
 
 @pytest.mark.parametrize(
@@ -39,14 +35,14 @@ def test_the_interval_of_a_rate_is_wilsons(successes: int, episodes: int, low: f
 
 
 def test_an_interval_stays_within_0_and_1() -> None:
-    for episodes in range(1, 40):
-        for successes in range(episodes + 1):
-            low, high = wilson_interval(successes, episodes)
-            assert 0 <= low <= successes / episodes <= high <= 1
+    for count in range(1, 40):
+        for successes in range(count + 1):
+            low, high = wilson_interval(successes, count)
+            assert 0 <= low <= successes / count <= high <= 1
 
 
 def test_figures_and_map_of_a_known_policy(core, monkeypatch) -> None:
-    """Who does nothing succeeds where the target is near already, which is known without the evaluation."""
+    """A policy that does nothing succeeds where the target is near already: known without the evaluation."""
     monkeypatch.setattr(core.task, "tolerance", 0.3)
     near, goals, distances = [], [], []
     for first in (0, 8):
@@ -78,7 +74,7 @@ def test_figures_and_map_of_a_known_policy(core, monkeypatch) -> None:
         assert regions.xy_successes[x][y] >= success
 
 
-def test_each_episode_is_the_same_for_any_number_of_rows(make_core) -> None:
+def test_each_episode_is_the_same_for_any_number_of_environments(make_core) -> None:
     few, many = (evaluate_policy(make_core(num_envs), steady, 12).records for num_envs in (8, 64))
     assert few == many
 
@@ -86,14 +82,50 @@ def test_each_episode_is_the_same_for_any_number_of_rows(make_core) -> None:
 def test_a_faulty_episode_fails_with_its_last_good_distance(core) -> None:
     _, metrics = core.reset(seed=EVALUATION_SEED)
 
-    def act(observation: torch.Tensor) -> torch.Tensor:
+    def act(observation: dict[str, torch.Tensor]) -> torch.Tensor:
         action = steady(observation).clone()
         action[3] = math.nan
         return action
 
-    records = evaluate_policy(core, act, 8).records
-    assert not records.success[3] and records.length[3] == 1
+    result = evaluate_policy(core, act, 8)
+    records = result.records
+    assert not records.success[3] and records.length[3] == 1 and records.reason[3] == "fault"
     assert records.final_distance[3] == metrics["distance_to_target"][3].item()
+    sound = [reward for number, reward in enumerate(records.reward) if number != 3]
+    assert records.reward[3] is None and result.faults == 1
+    assert result.mean_reward == pytest.approx(np.mean(sound))
+    assert describe(result)["return"].endswith("; 1 of 8 episodes were faulty and have none")
+
+
+def test_no_return_is_made_of_faulty_episodes(core, tmp_path) -> None:
+    """Where rewards are negative, a policy that is not finite would have the best return of all."""
+    result = evaluate_policy(core, lambda observation: torch.full((8, 7), math.nan), 8)
+    assert result.mean_reward is None and result.std_reward is None and result.success_rate == 0.0
+    assert (result.faults, result.reasons) == (8, {"fault": 1.0})
+    assert describe(result)["return"] == "8 of 8 episodes were faulty and have none"
+    text = json.dumps(dataclasses.asdict(result))
+    assert TypeAdapter(EvaluationResult).validate_json(text) == result
+    assert evaluation_panels(result)
+
+
+def test_reasons_of_ends_are_shares(core, monkeypatch) -> None:
+    monkeypatch.setattr(core.task, "tolerance", 0.3)
+    result = evaluate_policy(core, steady, 16)
+    assert result.reasons.keys() <= {"success", "time_limit"} and sum(result.reasons.values()) == pytest.approx(1)
+    assert result.reasons["success"] == result.success_rate
+    assert list(result.records.reason).count("success") == sum(result.records.success)
+    assert f"success {result.success_rate:.0%}" in describe(result)["episodes ended by"]
+
+
+def test_a_round_ends_with_its_own_episodes(core, monkeypatch) -> None:
+    """Environments that play none of them are not waited for."""
+    monkeypatch.setattr(core.task, "tolerance", 0.3)
+    lengths = evaluate_policy(core, steady, 8).records.length
+    shortest = min(range(8), key=lengths.__getitem__)
+    assert lengths[shortest] < max(lengths)
+    core.reset()
+    steps = list(episodes(core, steady, 1, EVALUATION_SEED + shortest))
+    assert len(steps) == lengths[shortest] + 1 and steps[-1].last
 
 
 def test_a_task_without_a_place_has_no_map(core, monkeypatch) -> None:

@@ -14,7 +14,7 @@ import torch
 from genesis_gym import BatchedEnv, Push
 from genesis_gym.runtime import backend, genesis_api
 
-ROWS = 8
+NUM_ENVS = 8
 ARM = tuple(f"joint{i}" for i in range(1, 8))
 HOME = torch.tensor([0.0, 0.0, 0.0, -1.57, 0.0, 1.57, -0.785])
 NAN = float("nan")
@@ -28,8 +28,8 @@ def env(core: BatchedEnv) -> Iterator[BatchedEnv]:
 
 @pytest.fixture
 def varied(make_core) -> Iterator[BatchedEnv]:
-    """A scene whose rows may differ in gains and masses."""
-    env = make_core(ROWS, randomization=VARIED)
+    """A scene whose envs may differ in gains and masses."""
+    env = make_core(NUM_ENVS, randomization=VARIED)
     env.reset(seed=0)
     yield env
     env.reset(seed=0)
@@ -50,8 +50,8 @@ VARIED = Frozen(payload=(0.0, 0.5), kp_scale=(0.9, 1.1))
 
 def physics_steps(env: BatchedEnv, steps: int) -> torch.Tensor:
     for _ in range(steps):
-        env.simulation.scene.step(update_visualizer=False)
-    position: torch.Tensor = env.robot.entity.get_dofs_position()
+        env.world.scene.step(update_visualizer=False)
+    position: torch.Tensor = env.task.arm.entity.get_dofs_position()
     return position
 
 
@@ -78,43 +78,43 @@ def test_vis_options_and_rigid_options(env: BatchedEnv, varied: BatchedEnv) -> N
     options = genesis_api.rigid_options(gs, per_row=True, firm_contacts=True)
     assert options.friction_cone is gs.friction_cone.elliptic
     assert options.batch_dofs_info and options.batch_links_info and not options.enable_self_collision
-    assert env.robot.entity.get_dofs_kp().ndim == 1, "gains are shared by all rows"
-    assert varied.robot.entity.get_dofs_kp().shape == (ROWS, 9), "each row has its gains"
+    assert env.task.arm.entity.get_dofs_kp().ndim == 1, "gains are shared by all envs"
+    assert varied.robot.entity.get_dofs_kp().shape == (NUM_ENVS, 9), "each env has its gains"
 
 
-def test_keep_as_initial_state_and_reset_rows(env: BatchedEnv) -> None:
-    """The kept state comes back in the rows of a bool mask, at rest, and in no other."""
-    entity = env.robot.entity
-    entity.control_dofs_position(torch.full((ROWS, 9), 0.02))
+def test_keep_as_initial_state_and_reset_envs(env: BatchedEnv) -> None:
+    """The kept state comes back in the envs of a bool mask, at rest, and in no other."""
+    entity = env.task.arm.entity
+    entity.control_dofs_position(torch.full((NUM_ENVS, 9), 0.02))
     moved = physics_steps(env, 30)
     assert (moved[:, :7] - HOME).abs().amax() > 0.05
-    mask = torch.arange(ROWS) % 2 == 0
-    genesis_api.reset_rows(env.simulation.scene, mask)
+    mask = torch.arange(NUM_ENVS) % 2 == 0
+    genesis_api.reset_envs(env.world.scene, mask)
     position, velocity = entity.get_dofs_position(), entity.get_dofs_velocity()
     torch.testing.assert_close(position[mask][:, :7], HOME.expand(4, -1))
     assert (velocity[mask] == 0).all() and torch.equal(position[~mask], moved[~mask])
 
 
-def test_failed_rows_and_failures_of(env: BatchedEnv) -> None:
-    """One bad row is told, is frozen, changes no other, and a reset recovers it."""
-    scene, entity = env.simulation.scene, env.robot.entity
+def test_failed_envs_and_failures_of(env: BatchedEnv) -> None:
+    """One bad env is told, is frozen, changes no other, and a reset recovers it."""
+    scene, entity = env.world.scene, env.task.arm.entity
     good = physics_steps(env, 1)
     env.reset(seed=0)
-    assert not genesis_api.failed_rows(scene).any() and genesis_api.failures_of(scene, 3) == []
+    assert not genesis_api.failed_envs(scene).any() and genesis_api.failures_of(scene, 3) == []
     entity.set_dofs_velocity([NAN], [2], envs_idx=[3])
     bad = physics_steps(env, 1)
-    assert genesis_api.failed_rows(scene).tolist() == [row == 3 for row in range(ROWS)]
+    assert genesis_api.failed_envs(scene).tolist() == [env == 3 for env in range(NUM_ENVS)]
     assert genesis_api.failures_of(scene, 3) != [] and genesis_api.failures_of(scene, 2) == []
-    others = torch.arange(ROWS) != 3
+    others = torch.arange(NUM_ENVS) != 3
     assert torch.equal(bad[others], good[others])
-    genesis_api.reset_rows(scene, ~others)
-    assert not genesis_api.failed_rows(scene).any() and torch.isfinite(physics_steps(env, 1)).all()
+    genesis_api.reset_envs(scene, ~others)
+    assert not genesis_api.failed_envs(scene).any() and torch.isfinite(physics_steps(env, 1)).all()
 
 
 def test_solver_record_and_restore_record(env: BatchedEnv) -> None:
     """The record holds everything: from it the same steps follow, bit for bit."""
-    scene = env.simulation.scene
-    env.robot.entity.control_dofs_position(torch.full((ROWS, 9), 0.02))
+    scene = env.world.scene
+    env.task.arm.entity.control_dofs_position(torch.full((NUM_ENVS, 9), 0.02))
     physics_steps(env, 10)
     record, arrays = genesis_api.solver_record(scene)
     assert arrays, "the solver's arrays are where they were"
@@ -125,37 +125,37 @@ def test_solver_record_and_restore_record(env: BatchedEnv) -> None:
 
 
 def test_set_gravity(env: BatchedEnv) -> None:
-    """Each row falls by its own gravity."""
-    gravity = torch.zeros(ROWS, 3)
-    gravity[:, 2] = -torch.arange(ROWS)
-    entity = env.robot.entity
+    """Each env falls by its own gravity."""
+    gravity = torch.zeros(NUM_ENVS, 3)
+    gravity[:, 2] = -torch.arange(NUM_ENVS)
+    entity = env.task.arm.entity
     try:
-        genesis_api.set_gravity(env.simulation.scene, gravity)
-        entity.control_dofs_force(torch.zeros(ROWS, 9))
+        genesis_api.set_gravity(env.world.scene, gravity)
+        entity.control_dofs_force(torch.zeros(NUM_ENVS, 9))
         sagged = (physics_steps(env, 20)[:, 1] - HOME[1]).abs()
         assert (sagged.diff() > 1e-5).all()
     finally:
-        genesis_api.set_gravity(env.simulation.scene, torch.tensor([0.0, 0.0, -9.81]).expand(ROWS, 3))
+        genesis_api.set_gravity(env.world.scene, torch.tensor([0.0, 0.0, -9.81]).expand(NUM_ENVS, 3))
 
 
 def test_set_friction_and_set_friction_ratio(make_core) -> None:
     """A pushed cube slides on where there is little friction; the reset puts the ratio back, and it alone."""
-    env = make_core(ROWS, task="push")
-    cube, scene = env.task._cube, env.simulation.scene
+    env = make_core(NUM_ENVS, task="push")
+    cube, scene = env.task.cube, env.world.scene
     coefficients = scene.rigid_solver.get_geoms_friction().clone()
 
     def slide(ratio: torch.Tensor | None) -> torch.Tensor:
         env.reset(seed=0)
         if ratio is not None:
             genesis_api.set_friction_ratio(scene, ratio)
-        cube.set_dofs_velocity(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(ROWS, 6))
+        cube.set_dofs_velocity(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(NUM_ENVS, 6))
         before = cube.get_pos()[:, 0]
         physics_steps(env, 20)
         way: torch.Tensor = cube.get_pos()[:, 0] - before
         return way
 
     nominal = slide(None)
-    ratio = torch.where(torch.arange(ROWS) == 1, 0.05, 1.0)
+    ratio = torch.where(torch.arange(NUM_ENVS) == 1, 0.05, 1.0)
     slippery = slide(ratio)
     assert slippery[1] > 1.2 * nominal[1]
     assert torch.equal(slide(None), nominal), "back to 1 by the reset"
@@ -169,7 +169,7 @@ def test_set_friction_and_set_friction_ratio(make_core) -> None:
 
 def test_forward_kinematics(env: BatchedEnv) -> None:
     """It agrees with the poses that a scene has there, and leaves the scene alone."""
-    scene, entity = env.simulation.scene, env.robot.entity
+    scene, entity = env.world.scene, env.task.arm.entity
     position = entity.get_dofs_position() + 0.1
     before = entity.get_links_pos()
     link_position, link_quaternion = genesis_api.forward_kinematics(scene, entity, position)
@@ -179,15 +179,15 @@ def test_forward_kinematics(env: BatchedEnv) -> None:
     torch.testing.assert_close(link_quaternion, entity.get_links_quat())
 
 
-def test_render_row(single) -> None:
+def test_render_env(single) -> None:
     """A picture shows the state of now, without a step in between."""
     single.reset(seed=0)
-    simulation = single.unwrapped.core.simulation
-    before = genesis_api.render_row(simulation.scene, simulation._camera, 0)
+    simulation = single.unwrapped.core.world
+    before = genesis_api.render_env(simulation.scene, simulation._camera, 0)
     assert before.shape == (360, 480, 3) and before.dtype.name == "uint8" and before.std() > 10
-    entity = single.unwrapped.core.robot.entity
+    entity = single.unwrapped.core.task.arm.entity
     entity.set_dofs_position(entity.get_dofs_position() + 0.4)
-    assert (genesis_api.render_row(simulation.scene, simulation._camera, 0) != before).any()
+    assert (genesis_api.render_env(simulation.scene, simulation._camera, 0) != before).any()
     single.reset(seed=0)
 
 
@@ -199,7 +199,7 @@ def test_viewer_is_open() -> None:
 
 
 def test_dofs_of_and_joint_limits_and_force_limits_and_moving_links(env: BatchedEnv, varied: BatchedEnv) -> None:
-    for entity in (env.robot.entity, varied.robot.entity):
+    for entity in (env.task.arm.entity, varied.robot.entity):
         assert genesis_api.dofs_of(entity, ARM) == list(range(7))
         low, high = genesis_api.joint_limits(entity, slice(0, 7))
         assert genesis_api.force_limits(entity, slice(0, 7)).tolist() == [87.0] * 4 + [12.0] * 3
@@ -210,9 +210,9 @@ def test_dofs_of_and_joint_limits_and_force_limits_and_moving_links(env: Batched
 
 def test_command_joints(env: BatchedEnv) -> None:
     """A target and its velocity move the joints there, faster than the target alone."""
-    entity = env.robot.entity
-    target = HOME.expand(ROWS, 7) + 0.02
-    velocity = torch.where(torch.arange(ROWS)[:, None] < 4, 0.0, 1.0).expand(ROWS, 7)
+    entity = env.task.arm.entity
+    target = HOME.expand(NUM_ENVS, 7) + 0.02
+    velocity = torch.where(torch.arange(NUM_ENVS)[:, None] < 4, 0.0, 1.0).expand(NUM_ENVS, 7)
     genesis_api.command_joints(entity, target, velocity, slice(0, 7))
     way = physics_steps(env, 5)[:, :7] - HOME
     assert (way > 0).all() and (way[4:] > way[:4]).all()
@@ -220,10 +220,10 @@ def test_command_joints(env: BatchedEnv) -> None:
 
 def test_joint_inertia(env: BatchedEnv) -> None:
     """It is that of the posture: folded, the arm is easier to turn about its base."""
-    entity = env.robot.entity
+    entity = env.task.arm.entity
     physics_steps(env, 1)
     home = genesis_api.joint_inertia(entity)
-    folded = env.robot.home.clone()
+    folded = env.task.arm.default.clone()
     folded[3] = -2.9
     entity.set_dofs_position(folded, slice(0, 7))
     physics_steps(env, 1)
@@ -232,11 +232,11 @@ def test_joint_inertia(env: BatchedEnv) -> None:
 
 @pytest.mark.parametrize("name", ["kp", "kv", "damping", "armature"])
 def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) -> None:
-    """A property is set in each row by itself."""
+    """A property is set in each env by itself."""
     entity, dofs = varied.robot.entity, slice(0, 7)
     nominal = getattr(entity, f"get_dofs_{name}")(dofs)
     try:
-        scale = torch.linspace(1.0, 2.0, ROWS)[:, None]
+        scale = torch.linspace(1.0, 2.0, NUM_ENVS)[:, None]
         genesis_api.set_joint_property(entity, name, scale * nominal[0], dofs)
         torch.testing.assert_close(getattr(entity, f"get_dofs_{name}")(dofs), scale * nominal[0])
         torch.testing.assert_close(genesis_api.joint_property(entity, name, dofs), nominal[0])
@@ -245,48 +245,50 @@ def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) ->
 
 
 def test_link_inertia_and_set_link_inertia(varied: BatchedEnv) -> None:
-    """Both are set in each row by itself, in some rows only, and setting a mass leaves the inertia alone."""
+    """Both are set in each env by itself, in some envs only, and setting a mass leaves the inertia alone."""
     entity = varied.robot.entity
-    every = torch.ones(ROWS, dtype=torch.bool)
-    some = torch.arange(ROWS) % 2 == 1
+    every = torch.ones(NUM_ENVS, dtype=torch.bool)
+    some = torch.arange(NUM_ENVS) % 2 == 1
     links = genesis_api.moving_links(entity)
     before = entity.get_links_mass(links), entity.get_links_inertia(links)
     masses, inertias = genesis_api.link_inertia(entity, links)
     assert masses.shape == (len(links),) and inertias.shape == (len(links), 3, 3)
     try:
-        scale = torch.linspace(1.0, 2.0, ROWS)[:, None]
+        scale = torch.linspace(1.0, 2.0, NUM_ENVS)[:, None]
         scaled = scale * masses, scale[..., None, None] * inertias
-        for rows in (~every, some, every):
-            genesis_api.set_link_inertia(entity, *scaled, links, rows)
+        for envs in (~every, some, every):
+            genesis_api.set_link_inertia(entity, *scaled, links, envs)
             now = entity.get_links_mass(links), entity.get_links_inertia(links)
             for value, wanted, old in zip(now, scaled, before, strict=True):
-                torch.testing.assert_close(value, torch.where(rows.view(-1, *[1] * (old.ndim - 1)), wanted, old))
+                torch.testing.assert_close(value, torch.where(envs.view(-1, *[1] * (old.ndim - 1)), wanted, old))
     finally:
         genesis_api.set_link_inertia(entity, *before, links, every)
 
 
 def test_jacobian(env: BatchedEnv) -> None:
-    """Its rows are translations, then rotations; the shoulder's axis is upright, and the point is off the link."""
-    entity = env.robot.entity
+    """Its envs are translations, then rotations; the shoulder's axis is upright, and the point is off the link."""
+    entity = env.task.arm.entity
     point = torch.tensor([0.0, 0.0, 0.1034])
     matrix = genesis_api.jacobian(entity, entity.get_link("hand"), point)
-    assert matrix.shape == (ROWS, 6, 9)
-    torch.testing.assert_close(matrix[:, 3:, 0], torch.tensor([0.0, 0.0, 1.0]).expand(ROWS, 3), atol=1e-4, rtol=0)
-    tool = env.robot.tool_position
+    assert matrix.shape == (NUM_ENVS, 6, 9)
+    torch.testing.assert_close(
+        matrix[:, 3:, 0], torch.tensor([0.0, 0.0, 1.0]).expand(NUM_ENVS, 3), atol=1e-4, rtol=0
+    )
+    tool = env.task.arm.tool.position
     torch.testing.assert_close(matrix[:, 1, 0], tool[:, 0], atol=1e-4, rtol=0)
 
 
 def test_push_link(env: BatchedEnv) -> None:
-    """A push moves the arm in its row, in its direction, and lasts for one physics step."""
-    entity = env.robot.entity
+    """A push moves the arm in its env, in its direction, and lasts for one physics step."""
+    entity = env.task.arm.entity
     hand = entity.get_link("hand")
-    force = torch.zeros(ROWS, 3)
+    force = torch.zeros(NUM_ENVS, 3)
     force[2, 1] = 200.0
     still = physics_steps(env, 1)
     env.reset(seed=0)
     genesis_api.push_link(entity, hand.idx_local, force)
     pushed = physics_steps(env, 1)
-    others = torch.arange(ROWS) != 2
+    others = torch.arange(NUM_ENVS) != 2
     assert torch.equal(pushed[others], still[others])
     first = hand.get_vel()[2, 1]
     assert first > 0.01
@@ -299,21 +301,23 @@ def test_push_link(env: BatchedEnv) -> None:
 
 @pytest.fixture
 def lifting(make_core) -> BatchedEnv:
-    env: BatchedEnv = make_core(ROWS, task="lift_cube", max_episode_steps=75)
+    env: BatchedEnv = make_core(NUM_ENVS, task="liftcube", max_episode_steps=75)
     env.reset(seed=0)
     return env
 
 
 def test_links_moved_by_and_contact_forces(lifting: BatchedEnv) -> None:
     """The cube's weight rests on the ground, and on no finger; a reset forgets forces."""
-    entity, cube = lifting.robot.entity, lifting.task._cube
+    entity, cube = lifting.robot.entity, lifting.task.cube
     names = [link.name for link in entity.links]
     fingers = genesis_api.links_moved_by(entity, ("finger_joint1", "finger_joint2"))
     assert [names[index] for index in fingers] == ["left_finger", "right_finger"]
     for _ in range(25):
-        lifting.step(torch.zeros(ROWS, 4))
+        lifting.step(torch.zeros(NUM_ENVS, 4))
     weight = genesis_api.contact_forces(cube)[:, 0]
-    torch.testing.assert_close(weight, torch.tensor([0.0, 0.0, 0.064 * 9.81]).expand(ROWS, 3), atol=0.02, rtol=0)
+    torch.testing.assert_close(
+        weight, torch.tensor([0.0, 0.0, 0.064 * 9.81]).expand(NUM_ENVS, 3), atol=0.02, rtol=0
+    )
     assert not genesis_api.contact_forces(entity)[:, fingers].any()
     lifting.reset(seed=0)
     assert not genesis_api.contact_forces(cube).any()
@@ -326,10 +330,10 @@ class _SoftPush(Push):
 def test_stiffen_contacts(lifting: BatchedEnv, make_core) -> None:
     """A cube on firm ground sinks in a tenth as far."""
     depths = []
-    for env in (lifting, make_core(ROWS, task=_SoftPush())):
+    for env in (lifting, make_core(NUM_ENVS, task=_SoftPush())):
         env.reset(seed=0)
         physics_steps(env, 100)
-        depths.append((0.02 - env.task.cube_position[:, 2]).max().item())
+        depths.append((0.02 - env.task.cube.position[:, 2]).max().item())
     assert 0 < depths[0] < 0.02e-3 < 0.08e-3 < depths[1]
 
 
@@ -339,7 +343,7 @@ def test_set_gains(lifting: BatchedEnv) -> None:
     fingers = robot._gripper_dofs
     for stiffness in (500.0, 2000.0):
         genesis_api.set_gains(entity, torch.full((2,), stiffness), torch.full((2,), 100.0), fingers)
-        entity.control_dofs_position(robot.opening.expand(ROWS, 2) - 0.01, fingers)
+        entity.control_dofs_position(robot.opening.expand(NUM_ENVS, 2) - 0.01, fingers)
         force = entity.get_dofs_control_force(fingers)
-        torch.testing.assert_close(force, torch.full((ROWS, 2), -0.01 * stiffness), atol=0.1, rtol=0)
+        torch.testing.assert_close(force, torch.full((NUM_ENVS, 2), -0.01 * stiffness), atol=0.1, rtol=0)
     lifting.reset(seed=0)

@@ -19,33 +19,28 @@ from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.errors import ArgumentError
 from genesis_gym.testing import check_vector_env
 
-ROWS = 8
+NUM_ENVS = 8
 KEYS = ["achieved_goal", "desired_goal", "observation"]
 
 
 @pytest.fixture(params=["sparse", "dense"])
 def env(request: pytest.FixtureRequest, make_core) -> BatchedEnv:
-    core: BatchedEnv = make_core(ROWS, goal=True, reward=request.param, max_episode_steps=30)
+    core: BatchedEnv = make_core(NUM_ENVS, goal=True, reward=request.param, max_episode_steps=30)
     core.reset(seed=0)
     return core
-
-
-def goals_of(env: BatchedEnv, observation: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    layout = env.observation_layout
-    return observation[:, layout["achieved_goal"]], observation[:, layout["desired_goal"]]
 
 
 def test_the_reward_of_a_step_is_that_of_its_goals(env: BatchedEnv, monkeypatch) -> None:
     monkeypatch.setattr(env.task, "tolerance", 0.25)  # so that random actions meet it
     rewards = []
-    for action in torch.from_numpy(random_actions(60, ROWS, 7)):
+    for action in torch.from_numpy(random_actions(60, NUM_ENVS, 7)):
         result = env.step(action)
-        achieved, desired = goals_of(env, result.observation)
+        achieved, desired = result.observation["achieved_goal"], result.observation["desired_goal"]
         assert torch.equal(env.compute_reward(achieved, desired, {}), result.reward)
-        from_numpy = env.compute_reward(achieved.numpy(), desired.numpy(), [{}] * ROWS)
+        from_numpy = env.compute_reward(achieved.numpy(), desired.numpy(), [{}] * NUM_ENVS)
         assert from_numpy.dtype == np.float32 and (from_numpy == result.reward.numpy()).all()
-        for row in range(ROWS):
-            assert env.compute_reward(achieved[row].numpy(), desired[row].numpy()) == result.reward[row]
+        for i in range(NUM_ENVS):
+            assert env.compute_reward(achieved[i].numpy(), desired[i].numpy()) == result.reward[i]
         if "sparse" in env.reward_weights:
             assert torch.equal(result.reward == 0, result.metrics["is_success"])
         rewards.append(result.reward)
@@ -55,13 +50,13 @@ def test_the_reward_of_a_step_is_that_of_its_goals(env: BatchedEnv, monkeypatch)
 
 
 def test_the_observation_does_not_tell_the_goal(env: BatchedEnv) -> None:
-    env.reset(seed=0)
-    before = env._observe()
-    env.task.target = env.task.target + 0.1
-    after = env._observe()
-    end = env.observation_layout["achieved_goal"].start
-    assert torch.equal(before[:, :end], after[:, :end]) and not torch.equal(before, after)
-    env.reset(seed=0)
+    observation, _ = env.reset(seed=0)
+    other, _ = env.reset(seed=1)
+    assert list(observation) == ["observation", "achieved_goal", "desired_goal"]
+    assert torch.equal(observation["observation"], other["observation"])
+    assert torch.equal(observation["achieved_goal"], other["achieved_goal"])
+    assert not torch.equal(observation["desired_goal"], other["desired_goal"])
+    assert env.task.goal_parts and not set(env.task.goal_parts) & set(env.observation_layout["observation"])
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -79,7 +74,7 @@ def test_a_reward_does_not_depend_on_its_neighbours(env: BatchedEnv, goals) -> N
         assert env.compute_reward(a[None], d[None])[0] == one == env.compute_reward(a, d)
 
 
-def test_gymnasiums_faces(recwarn) -> None:
+def test_gymnasiums_adapters(recwarn) -> None:
     kwargs = {"goal": True, "reward": "sparse"}
     single = gymnasium.make("Genesis/FrankaReach-v0", **kwargs)
     assert sorted(single.observation_space.spaces) == KEYS
@@ -90,11 +85,11 @@ def test_gymnasiums_faces(recwarn) -> None:
     assert reward == -1.0
     single.close()
 
-    many = gymnasium.make_vec("Genesis/FrankaReach-v0", ROWS, autoreset_mode="SameStep", **kwargs)
+    many = gymnasium.make_vec("Genesis/FrankaReach-v0", NUM_ENVS, autoreset_mode="SameStep", **kwargs)
     assert sorted(many.single_observation_space.spaces) == KEYS
     first, _ = many.reset(seed=3)
     assert (
-        first["observation"].shape == (ROWS, 14)
+        first["observation"].shape == (NUM_ENVS, 14)
         and (first["desired_goal"][0] == observation["desired_goal"]).all()
     )
     while True:
@@ -105,23 +100,23 @@ def test_gymnasiums_faces(recwarn) -> None:
         if ended.any():
             break
     final = infos["final_obs"]
-    for row in ended.nonzero()[0]:
-        assert many.single_observation_space.contains(final[row])
-        assert many.compute_reward(final[row]["achieved_goal"], final[row]["desired_goal"]) == rewards[row]
+    for env in ended.nonzero()[0]:
+        assert many.single_observation_space.contains(final[env])
+        assert many.compute_reward(final[env]["achieved_goal"], final[env]["desired_goal"]) == rewards[env]
     many.close()
 
 
 @pytest.mark.parametrize("mode", ["NextStep", "SameStep"])
 def test_the_checker_passes_a_goal_environment(mode: str) -> None:
     kwargs = {"goal": True, "reward": "sparse", "max_episode_steps": 20}
-    env = gymnasium.make_vec("Genesis/FrankaReach-v0", ROWS, autoreset_mode=mode, **kwargs)
+    env = gymnasium.make_vec("Genesis/FrankaReach-v0", NUM_ENVS, autoreset_mode=mode, **kwargs)
     check_vector_env(env, steps=50)
     env.close()
 
 
 def test_hindsight_relabels_by_the_rewards_of_the_environment(make_core) -> None:
     """SB3's own buffer, as its documentation uses it."""
-    core = make_core(ROWS, goal=True, reward="sparse", max_episode_steps=30)
+    core = make_core(NUM_ENVS, goal=True, reward="sparse", max_episode_steps=30)
     env = GenesisSb3VecEnv(core)
     model = SAC(
         "MultiInputPolicy",
@@ -141,12 +136,12 @@ def test_hindsight_relabels_by_the_rewards_of_the_environment(make_core) -> None
 
 
 def test_what_cannot_be(make_core, single) -> None:
-    with pytest.raises(ArgumentError, match="goal=True is not possible: Motor is no GoalTask"):
-        BatchedEnv("motor", goal=True)
-    with pytest.raises(ArgumentError, match="reward='sparse' is not possible: Task has no success"):
+    with pytest.raises(ArgumentError, match="goal=True is not possible: JointReach is no GoalTask"):
+        BatchedEnv("joint_reach", goal=True)
+    with pytest.raises(ArgumentError, match="reward='sparse' is not possible: ArmTask has no success"):
         BatchedEnv("none", reward="sparse")
     with pytest.raises(ArgumentError, match=r"reward='parse' is not known .did you mean 'sparse'"):
         BatchedEnv("reach", reward="parse")
     assert not hasattr(single.unwrapped, "compute_reward")
     with pytest.raises(ArgumentError, match="make the environment with goal=True"):
-        make_core(ROWS).compute_reward(np.zeros(3), np.zeros(3))
+        make_core(NUM_ENVS).compute_reward(np.zeros(3), np.zeros(3))

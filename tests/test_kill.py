@@ -1,4 +1,4 @@
-"""Kill -9 at random moments: the run goes on, and ends as if nothing had happened.
+"""Kill -9 at random moments: the run resumes, and ends as if nothing had happened.
 
 Two kills by default; KILLS=30 makes it the rig whose figures are in docs/reliability.md.
 """
@@ -19,18 +19,18 @@ from genesis_gym.learning.runs.folder import remove_torn
 
 KILLS = int(os.environ.get("KILLS", "2"))
 
-#: Trains eight rows with a checkpoint before every rollout on a slow disk, so that many a kill falls into a write.
+#: Trains eight environments with a checkpoint before every rollout on a slow disk: many a kill falls into a write.
 PROGRAM = """
 import os
 import sys
 import time
 from pathlib import Path
 from genesis_gym.core.make import make_core
-from genesis_gym.learning import callbacks
+from genesis_gym.learning.training import hooks
 from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.learning.training.train import train
 
-callbacks.CHECKPOINT_SECONDS = 0.0
+hooks.CHECKPOINT_SECONDS = 0.0
 flush = os.fsync
 os.fsync = lambda file: (time.sleep(0.03), flush(file))  # a slow disk
 config = make_config(
@@ -38,9 +38,9 @@ config = make_config(
     timesteps=int(sys.argv[2]),
     hyperparameters={"n_steps": 8, "batch_size": 64},
     curriculum={"window": 1},
-    randomization={"wind": [0, 5], "observation_noise": [0, 0.05]},
+    randomization={"wind": [0, 5], "noise.joint_position": [0, 0.05]},
 )
-env = make_core(config.env, config.num_envs, backend="cpu", **config.training_env())
+env = make_core(config.env, config.num_envs, device="cpu", **config.training_env())
 print("ready", flush=True)
 train(config, env, Path(sys.argv[1]))
 env.close()
@@ -85,7 +85,7 @@ def wait_for_checkpoints(path: Path, count: int) -> None:
             seen, count = number, count - 1
 
 
-@pytest.mark.parametrize("file", ["checkpoint.safetensors", "faults/fault-001.safetensors"])
+@pytest.mark.parametrize("file", ["checkpoint.pt", "faults/fault-001.pt"])
 def test_what_a_killed_process_was_writing_is_removed(tmp_path, file: str) -> None:
     path = tmp_path / file
     path.parent.mkdir(exist_ok=True)
@@ -110,7 +110,7 @@ def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
     for _ in range(KILLS):
         process = start(killed, timesteps)
         # Counted in rollouts, of which there are 15 for each process: a busy machine changes nothing.
-        wait_for_checkpoints(killed / "checkpoint.safetensors", moments.randint(0, 12))
+        wait_for_checkpoints(killed / "checkpoint.pt", moments.randint(0, 12))
         time.sleep(moments.uniform(0.0, 0.1))
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, "the run must not have ended before the kills did"
@@ -120,7 +120,7 @@ def test_a_killed_run_ends_as_one_that_went_through(tmp_path) -> None:
     process = start(killed, timesteps)
     assert process.wait() == 0, process.communicate()[1]
 
-    for name in ("checkpoint.safetensors", "policy.safetensors"):
+    for name in ("checkpoint.pt", "policy.safetensors"):
         assert (killed / name).read_bytes() == (through / name).read_bytes(), name
     assert not list(killed.glob(".*")), "nothing torn is left"
     print(f"{KILLS} kills, {torn} of them while a file was being written")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import pickle
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from stable_baselines3 import PPO
 from conftest import ENV_ID
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning.config.train_config import CONFIG_VERSION, make_config, parse_config
-from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, evaluate_policy, evaluate_run
-from genesis_gym.learning.pipeline.run import run_pipeline
-from genesis_gym.learning.agents.policy import load_policy
+from genesis_gym.learning.agents.load import load_policy
 from genesis_gym.learning.config.presets import PRESETS, find_preset
-from genesis_gym.learning.report.page import command_of
+from genesis_gym.learning.config.seeds import EVALUATION_SEED, MAX_SEED
+from genesis_gym.learning.config.train_config import CONFIG_VERSION, make_config, parse_config
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
+from genesis_gym.learning.pipeline import run as pipeline
+from genesis_gym.learning.pipeline.run import run_pipeline
+from genesis_gym.learning.report.facts import command_of
 from genesis_gym.learning.runs.folder import new_run_folder, read_config, write_whole
+from genesis_gym.learning.training.train import train
 
 
 @pytest.fixture(scope="session")
@@ -49,20 +53,22 @@ def test_the_run_folder_holds_everything(demo_run) -> None:
     assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
     assert (folder / "policy.mp4").read_bytes()[4:8] == b"ftyp"
     assert not list(folder.glob(".*")), "no temporary file is left"
-    assert "reward/distance" in (folder / "progress.csv").read_text().splitlines()[0]
+    assert {"reward/distance", "end/success"} <= set(
+        (folder / "progress.csv").read_text().splitlines()[0].split(",")
+    )
 
 
 def test_evaluating_the_folder_gives_the_same_figures(demo_run) -> None:
     """Policy, normaliser and config survive the files, and a scene of other size changes nothing."""
     folder, report = demo_run
-    again = evaluate_run(folder, episodes=100)
+    again = evaluate_run(folder, 100)
     assert again.success_rate == report.evaluation.success_rate
     assert again.mean_reward == pytest.approx(report.evaluation.mean_reward, rel=1e-3)
     written = json.loads((folder / "evaluation.json").read_text())
     assert written["success_rate"] == again.success_rate
 
 
-def test_evaluation_does_not_depend_on_the_number_of_rows(demo_run, make_core) -> None:
+def test_evaluation_does_not_depend_on_the_number_of_environments(demo_run, make_core) -> None:
     folder, _ = demo_run
     results = []
     for num_envs in (8, 64):
@@ -160,6 +166,13 @@ def test_the_guide_preset_is_the_guides() -> None:
         ({"num_envs": 0}, "num_envs=0"),
         ({"timesteps": -1}, "timesteps=-1"),
         ({"seed": -1}, "seed=-1"),
+        ({"seed": MAX_SEED}, f"seed={MAX_SEED}"),
+        (
+            {"num_envs": 1, "hyperparameters": {"n_steps": 1}},
+            "a rollout of num_envs x n_steps = 1 step is too short",
+        ),
+        ({"hyperparameters": {"batch_size": 1}}, "batch_size=1"),
+        ({"num_envs": 2, "num_workers": 3}, "num_workers=3 is more than num_envs=2"),
     ],
 )
 def test_wrong_configs_are_named(arguments: dict, named: str) -> None:
@@ -250,6 +263,42 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path) -> None:
         write_whole(path, fail)
     assert path.read_text() == "before"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077])
+def test_files_have_the_mode_of_the_umask(tmp_path, make_core, umask: int) -> None:
+    """Safetensors writes for the owner alone, so that a colleague could read everything but the policy."""
+    before = os.umask(umask)
+    try:
+        hyperparameters = {"n_steps": 8, "batch_size": 64}
+        config = make_config(num_envs=8, timesteps=128, evaluate_every=64, hyperparameters=hyperparameters)
+        train(config, make_core(8), tmp_path)
+    finally:
+        os.umask(before)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir() if path.is_file()}
+    assert {"policy.safetensors", "best_policy.safetensors", "checkpoint.pt", "config.json"} <= modes.keys()
+    assert set(modes.values()) == {0o666 & ~umask}, modes
+
+
+def test_durations_do_not_follow_a_clock_that_is_set_back(monkeypatch) -> None:
+    laps = pipeline._Laps(None)
+    monkeypatch.setattr(pipeline.time, "time", lambda: 0.0)
+    laps.lap("import")
+    laps.lap("build")
+    assert all(seconds >= 0.0 for seconds in laps.seconds.values())
+    assert pipeline._Laps(None)._last <= pipeline.time.monotonic()
+
+
+def test_what_a_library_refuses_is_one_line_and_leaves_no_folder(tmp_path, make_core, monkeypatch) -> None:
+    core = make_core(8, goal=True, max_episode_steps=30)
+    monkeypatch.setattr(pipeline, "make_core", lambda *_, **__: core)
+    monkeypatch.setattr(core, "close", lambda: None)
+    hyperparameters = {"learning_starts": 300, "buffer_size": 200}
+    config = make_config(algorithm="SAC", num_envs=8, goal=True, hyperparameters=hyperparameters)
+    folder = new_run_folder(tmp_path / "run", "run")
+    with pytest.raises(ArgumentError, match="buffer_size=200 is not allowed with goals"):
+        run_pipeline(config, folder, Console(quiet=True))
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize("episodes", [0, -5])

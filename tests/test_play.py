@@ -13,20 +13,23 @@ import pytest
 import torch
 from rich.console import Console
 
-from genesis_gym import BatchedEnv, Reach
-from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
+from genesis_gym import BatchedEnv
 from genesis_gym.cli import play as cli_play
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError
-from genesis_gym.learning import play as play_module
-from genesis_gym.learning import video
+from genesis_gym.learning.agents.make import make_policy
+from genesis_gym.learning.agents.policy import save_policy
+from genesis_gym.learning.config.seeds import EVALUATION_SEED
 from genesis_gym.learning.config.train_config import make_config
-from genesis_gym.learning.evaluation.evaluate import EVALUATION_SEED, evaluate_policy
+from genesis_gym.learning.evaluation import play as play_module
+from genesis_gym.learning.evaluation.evaluate import evaluate_policy
 from genesis_gym.learning.evaluation.play import Episode, play
-from genesis_gym.learning.agents.policy import make_model, save_policy
-from genesis_gym.learning.runs.folder import CONFIG_FILE, POLICY_FILE, write_json
+from genesis_gym.learning.report import video
 from genesis_gym.learning.report.video import GREEN, RED, Layout, record_video
-from genesis_gym.runtime import Simulation
+from genesis_gym.learning.runs.folder import CONFIG_FILE, POLICY_FILE, write_json
+from genesis_gym.tasks.reach.reach import Reach
+from genesis_gym.tasks.task import Evaluation
+from genesis_gym.world import World
 
 STEPS = 6
 TASK = Reach(tolerance=0.2)
@@ -41,7 +44,7 @@ EXPECTED = [
 
 
 def reach(make_core) -> BatchedEnv:
-    return make_core(4, task=TASK, max_episode_steps=STEPS, camera_rows=(0, 1, 2, 3))
+    return make_core(4, task=TASK, max_episode_steps=STEPS, camera_envs=(0, 1, 2, 3))
 
 
 @pytest.fixture
@@ -49,18 +52,18 @@ def env(make_core) -> BatchedEnv:
     return reach(make_core)
 
 
-def elbow(observation: torch.Tensor) -> torch.Tensor:
-    """Move the elbow at full speed, which brings some rows within the wide tolerance."""
-    action = torch.zeros(len(observation), 7)
+def elbow(observation: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Move the elbow at full speed, which brings some tools within the wide tolerance."""
+    action = torch.zeros(len(observation["policy"]), 7)
     action[:, 3] = -1.0
     return action
 
 
-def breaks_row_1() -> Callable[[torch.Tensor], torch.Tensor]:
+def breaks_row_1() -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
     """`elbow`, but row 1 has a NaN in its third action."""
     calls = 0
 
-    def act(observation: torch.Tensor) -> torch.Tensor:
+    def act(observation: dict[str, torch.Tensor]) -> torch.Tensor:
         nonlocal calls
         calls += 1
         action = elbow(observation)
@@ -81,7 +84,7 @@ def film(env: BatchedEnv, act, episodes: int, rows: int) -> tuple[list[Episode],
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(video.FORMATS, ".mp4", video.Format(keep, 1920))
         patch.setattr(video, "write_whole", lambda path, write: write(path))
-        return record_video(env, act, Path("none.mp4"), episodes, 0, rows=rows), frames
+        return record_video(env, act, Path("none.mp4"), episodes, 0, envs=rows), frames
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +94,7 @@ def filmed(make_core) -> tuple[list[Episode], list[np.ndarray], list[int]]:
     drawn: list[int] = []
     render = env.render
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(env, "render", lambda rows: drawn.extend(rows) or render(rows))
+        patch.setattr(env, "render", lambda envs: drawn.extend(envs) or render(envs))
         return *film(env, elbow, 4, 4), drawn
 
 
@@ -140,16 +143,17 @@ def test_a_fault_is_told_from_a_time_out(env) -> None:
 def test_a_failure_is_told_from_a_success(env, monkeypatch) -> None:
     evaluate = env.task.evaluate
 
-    def failing() -> dict[str, torch.Tensor]:
+    def failing() -> Evaluation:
         evaluation = evaluate()
-        return {**evaluation, "success": torch.zeros(4, dtype=torch.bool), "fail": evaluation["success"]}
+        ends = {"success": torch.zeros(4, dtype=torch.bool), "fall": evaluation.terminated["success"]}
+        return Evaluation(terminated=ends, metrics=evaluation.metrics)
 
     monkeypatch.setattr(env.task, "evaluate", failing)
     *_, moment = play(env, elbow, 4, 0, 4)
     assert [episode.outcome for episode in moment.episodes] == ["failure", "time out", "failure", "failure"]
 
 
-@pytest.mark.parametrize(("episodes", "rows", "named"), [(0, 1, "episodes=0"), (1, 0, "rows=0"), (9, 9, "rows=9")])
+@pytest.mark.parametrize(("episodes", "rows", "named"), [(0, 1, "episodes=0"), (1, 0, "envs=0"), (9, 9, "envs=9")])
 def test_wrong_numbers_are_named(env, episodes: int, rows: int, named: str) -> None:
     with pytest.raises(ArgumentError, match=named):
         next(play(env, elbow, episodes, 0, rows))
@@ -157,7 +161,7 @@ def test_wrong_numbers_are_named(env, episodes: int, rows: int, named: str) -> N
 
 def test_an_episode_without_end_is_refused(env, monkeypatch) -> None:
     monkeypatch.setattr(env, "max_episode_steps", None)
-    with pytest.raises(ArgumentError, match="max_episode_steps=None"):
+    with pytest.raises(ArgumentError, match="max_episode_steps must be a number"):
         next(play(env, elbow, 1, 0, 1))
 
 
@@ -171,7 +175,7 @@ def test_any_rows_can_be_drawn(env) -> None:
     assert (env.render([2, 0]) == every[[2, 0]]).all()
     assert (every[0] != every[2]).any(), "their targets differ"
     for row in (-1, 4):
-        with pytest.raises(ArgumentError, match=f"row={row}"):
+        with pytest.raises(ArgumentError, match=f"env={row}"):
             env.render([row])
 
 
@@ -249,7 +253,7 @@ def test_files_can_be_read_back(env, tmp_path, suffix: str, plugin: str) -> None
 def test_nothing_is_left_of_a_failed_recording(env, tmp_path, suffix: str) -> None:
     calls: list[None] = []
 
-    def fails(observation: torch.Tensor) -> torch.Tensor:
+    def fails(observation: dict[str, torch.Tensor]) -> torch.Tensor:
         calls.append(None)
         if len(calls) == 2:
             assert list(tmp_path.iterdir()) != [] or suffix == ".gif", "writing has begun"
@@ -270,16 +274,16 @@ def test_closing_the_window_ends_quietly(env) -> None:
     def simulation(open_window: bool) -> SimpleNamespace:
         return SimpleNamespace(scene=SimpleNamespace(viewer=SimpleNamespace(is_alive=lambda: open_window)))
 
-    with Simulation.until_viewer_closes(simulation(open_window=False)):
+    with World.until_viewer_closes(simulation(open_window=False)):
         raise gs.GenesisException("Viewer closed.")
-    with pytest.raises(gs.GenesisException), Simulation.until_viewer_closes(simulation(open_window=True)):
+    with pytest.raises(gs.GenesisException), World.until_viewer_closes(simulation(open_window=True)):
         raise gs.GenesisException("something else")
 
 
 def test_interrupting_the_viewer_gives_what_was_played(env, monkeypatch) -> None:
     calls: list[None] = []
 
-    def interrupted(observation: torch.Tensor) -> torch.Tensor:
+    def interrupted(observation: dict[str, torch.Tensor]) -> torch.Tensor:
         calls.append(None)
         if len(calls) == 12:
             raise KeyboardInterrupt
@@ -310,8 +314,7 @@ def run_folder(make_core, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     config = make_config("Test/ShortReach-v0", num_envs=4, hyperparameters={"batch_size": 64})
     write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
-    model = make_model(config, GenesisSb3VecEnv(reach(make_core)), torch.device("cpu"))
-    save_policy(model, folder / POLICY_FILE)
+    save_policy(make_policy(config, reach(make_core)), folder / POLICY_FILE)
     return folder
 
 
@@ -330,7 +333,7 @@ def test_play_films_where_there_is_no_display(run_folder, monkeypatch, capsys) -
 def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch, tmp_path, capsys) -> None:
     asked: list[tuple] = []
 
-    def watch(folder: Path, episodes: int, seed: int, console, backend: str, **which: bool) -> list[Episode]:
+    def watch(folder: Path, episodes: int, seed: int, console, device: str, **which: bool) -> list[Episode]:
         asked.append((folder, episodes, seed))
         return EXPECTED
 
@@ -351,7 +354,7 @@ def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch,
         (["--out", "a"], "its suffix must be .mp4 or .gif"),
         (["--out", "there.mp4"], "--out there.mp4 exists already"),
         (["--out", "no/a.mp4"], "no is no folder"),
-        (["--out", "a.mp4", "--rows", "0"], "rows=0"),
+        (["--out", "a.mp4", "--rows", "0"], "envs=0"),
         (["--out", "a.mp4", "--episodes", "-3"], "episodes=-3"),
         (["--device", "tpu"], "device='tpu' is not known"),
     ],

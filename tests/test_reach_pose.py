@@ -6,26 +6,26 @@ import pytest
 import torch
 
 from conftest import random_actions
-from genesis_gym import BatchedEnv, rotations
+from genesis_gym import BatchedEnv, Evaluation, rotations
 
-ROWS = 8
+NUM_ENVS = 8
 
 
 @pytest.fixture
 def env(make_core) -> BatchedEnv:
-    core: BatchedEnv = make_core(ROWS, task="reach_pose", control_mode="ee_delta_pose")
+    core: BatchedEnv = make_core(NUM_ENVS, task="reach_pose", control_mode="ee_delta_pose")
     core.reset(seed=0)
     return core
 
 
 def test_a_simple_controller_reaches_every_pose(env: BatchedEnv) -> None:
     """Going straight along and about what the observation shows: so frames and signs are right."""
-    layout, done = env.observation_layout, torch.zeros(ROWS, dtype=torch.bool)
+    layout, done = env.observation_layout["policy"], torch.zeros(NUM_ENVS, dtype=torch.bool)
     observation, metrics = env.reset(seed=0)
     start = metrics["position_error"], metrics["angle_error"]
     for _ in range(100):
-        to_target, to_turn = observation[:, layout["to_target"]], observation[:, layout["to_turn"]]
-        result = env.step(torch.cat([5.0 * to_target, 2.0 * to_turn], dim=-1).clamp(-1, 1))
+        to_target, to_rotation = (observation["policy"][:, layout[name]] for name in ("to_target", "to_rotation"))
+        result = env.step(torch.cat([5.0 * to_target, 2.0 * to_rotation], dim=-1).clamp(-1, 1))
         observation, done = result.observation, done | result.terminated
     assert done.all()
     errors = result.metrics["position_error"], result.metrics["angle_error"]
@@ -34,31 +34,36 @@ def test_a_simple_controller_reaches_every_pose(env: BatchedEnv) -> None:
 
 
 def test_success_needs_both(env: BatchedEnv) -> None:
-    task, tool = env.task, env.robot
+    task, tool = env.task, env.task.arm.tool
     upright = task._upright
 
-    def judge(offset: float, angle: float) -> dict[str, torch.Tensor]:
-        task.target = tool.tool_position + torch.tensor([0.0, offset, 0.0])
-        turned = rotations.multiply(tool.tool_quaternion, rotations.inverse(upright))
-        turn = rotations.multiply(rotations.from_vector(torch.tensor([0.0, 0.0, angle]).expand(ROWS, 3)), turned)
-        task.turn = rotations.to_vector(turn)
+    def judge(offset: float, angle: float) -> Evaluation:
+        task.target = tool.position + torch.tensor([0.0, offset, 0.0])
+        turned = rotations.multiply(tool.orientation, rotations.inverse(upright))
+        wanted = rotations.multiply(
+            rotations.from_vector(torch.tensor([0.0, 0.0, angle]).expand(NUM_ENVS, 3)), turned
+        )
+        task.rotation = rotations.to_vector(wanted)
         return task.evaluate()
 
     for offset, angle, success in ((0.04, 0.15, True), (0.06, 0.0, False), (0.0, 0.25, False), (0.0, 0.0, True)):
         evaluation = judge(offset, angle)
-        assert (evaluation["success"] == success).all()
-        torch.testing.assert_close(evaluation["position_error"], torch.full((ROWS,), offset), atol=1e-5, rtol=0)
-        torch.testing.assert_close(evaluation["angle_error"], torch.full((ROWS,), angle), atol=1e-3, rtol=0)
-        expected = torch.full((ROWS,), max(offset, angle * 0.05 / 0.2))
-        torch.testing.assert_close(evaluation["distance_to_target"], expected, atol=1e-3, rtol=0)
+        assert (evaluation.terminated["success"] == success).all()
+        torch.testing.assert_close(
+            evaluation.metrics["position_error"], torch.full((NUM_ENVS,), offset), atol=1e-5, rtol=0
+        )
+        torch.testing.assert_close(
+            evaluation.metrics["angle_error"], torch.full((NUM_ENVS,), angle), atol=1e-3, rtol=0
+        )
+        expected = torch.full((NUM_ENVS,), max(offset, angle * 0.05 / 0.2))
+        torch.testing.assert_close(evaluation.metrics["distance_to_target"], expected, atol=1e-3, rtol=0)
 
 
 def test_its_goals_give_its_rewards(make_core) -> None:
-    env = make_core(ROWS, task="reach_pose", control_mode="ee_delta_pose", goal=True)
+    env = make_core(NUM_ENVS, task="reach_pose", control_mode="ee_delta_pose", goal=True)
     env.reset(seed=0)
-    layout = env.observation_layout
-    assert layout["desired_goal"].stop - layout["desired_goal"].start == 6
-    for action in torch.from_numpy(random_actions(30, ROWS, 6)):
+    assert env.observation["desired_goal"].shape == (NUM_ENVS, 6)
+    for action in torch.from_numpy(random_actions(30, NUM_ENVS, 6)):
         result = env.step(action)
-        goals = [result.observation[:, layout[name]] for name in ("achieved_goal", "desired_goal")]
+        goals = [result.observation[name] for name in ("achieved_goal", "desired_goal")]
         assert torch.equal(env.compute_reward(*goals), result.reward)

@@ -14,10 +14,11 @@ import torch
 
 from genesis_gym.cli import train as cli_train
 from genesis_gym.cli.main import main
-from genesis_gym.learning import report
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy
-from genesis_gym.learning.report.page import RunFacts, command_of, draw_pictures, write_report
+from genesis_gym.learning.report import page as report
+from genesis_gym.learning.report.facts import RunFacts, command_of
+from genesis_gym.learning.report.page import draw_pictures, write_report
 
 HOSTILE = """<script>alert(1)</script>"'><img src=x onerror=alert(2)>$\\frac{"""
 
@@ -69,7 +70,7 @@ def bare(tmp_path) -> Path:
 @pytest.fixture
 def full(bare, core) -> Path:
     """A folder with everything, made by hand."""
-    result = evaluate_policy(core, lambda observation: torch.full((len(observation), 7), 0.2), 8)
+    result = evaluate_policy(core, lambda observation: torch.full((8, 7), 0.2), 8)
     (bare / "evaluation.json").write_text(json.dumps(dataclasses.asdict(result)))
     (bare / "run.json").write_text(FACTS.model_dump_json())
     (bare / "policy.mp4").write_bytes(b"\0\0\0\x20ftypisom")
@@ -174,8 +175,8 @@ def test_a_log_without_steps_draws_nothing(bare) -> None:
     assert "progress.csv holds no figures" in write_report(bare).read_text()
 
 
-def test_curves_begin_when_every_row_had_a_whole_episode(full) -> None:
-    """Before, only quick episodes have ended; reward terms are means over all rows from the beginning."""
+def test_curves_begin_when_every_environment_had_a_whole_episode(full) -> None:
+    """Before, only quick episodes have ended."""
     progress, _ = report._read_progress(full, make_config(num_envs=2), FACTS)
     assert progress["rollout/success_rate"][0].tolist() == [200, 300]
     assert progress["reward/distance"][0].tolist() == [100, 200, 300]
@@ -190,8 +191,8 @@ def test_curves_begin_when_every_row_had_a_whole_episode(full) -> None:
         make_config(algorithm="TD3", preset="guide", hyperparameters={"net_arch": [8, 8]}),
         make_config(algorithm="SAC", hyperparameters={"target_entropy": -3.5}),
         make_config(algorithm="SAC", preset="her", goal=True, reward="sparse", hyperparameters={"ent_coef": 0.2}),
-        make_config(control_mode="ee_delta_position", action_repeat=2),
-        make_config(curriculum={}, stop_at_success=0.9, reward_weights={"progress": 5.0, "action": -1e-3}),
+        make_config(control_mode="ee_delta_position"),
+        make_config(curriculum={}, stop_at_success=0.9, reward_weights={"velocity": 5.0, "action": -1e-3}),
         make_config(
             curriculum={"initial": 0.2, "window": 3},
             randomization={"payload": (0.0, 0.5), "action_latency": (0, 2)},
@@ -207,6 +208,19 @@ def test_the_command_reproduces_the_config(monkeypatch, config: TrainConfig) -> 
     program, *words = shlex.split(command_of(config))
     assert program == "genesis-gym" and main(words) == 0
     assert trained == [config]
+
+
+def test_the_command_names_the_modules_and_the_run_that_it_began_with() -> None:
+    """An environment of the user's own is not there without its module."""
+    facts = FACTS.model_copy(update={"init_from": "runs/before", "imports": ["my_tasks"]})
+    assert command_of(make_config(), facts).endswith("--init-from runs/before --import my_tasks")
+
+
+def test_the_report_has_reasons_and_faults(full, core) -> None:
+    result = evaluate_policy(core, lambda observation: torch.full((8, 7), torch.nan), 8)
+    (full / "evaluation.json").write_text(json.dumps(dataclasses.asdict(result)))
+    text = write_report(full).read_text()
+    assert "fault 100%" in text and "every episode was faulty" in text
 
 
 def test_the_command_names_only_what_the_preset_does_not() -> None:

@@ -212,6 +212,24 @@ def test_only_the_robot_s_own_base_counts_as_floating(read) -> None:
     assert not read(URDF).floating
     assert not read(MJCF).floating
     assert read(MJCF, ('pos="0 0 0.5">', 'pos="0 0 0.5"><freejoint/>')).floating
+
+
+def test_a_joint_knows_the_floating_base_that_carries_it(read) -> None:
+    file = read(MJCF)
+    *fixed, cube = file.joints
+    assert [file.base_of(joint) for joint in fixed] == [None] * 3 and file.base_of(cube) is cube
+    file = read(MJCF, ('pos="0 0 0.5">', 'pos="0 0 0.5"><freejoint name="float"/>'))
+    assert [base.name for joint in file.joints_named(["yaw", "neck"]) if (base := file.base_of(joint))] == [
+        "float"
+    ] * 2
+
+
+def test_a_driven_joint_is_drawn_at_zero(read) -> None:
+    """Genesis counts target positions from `ref`, but limits as the file does."""
+    file = read(MJCF, ('name="yaw"', 'name="yaw" ref="0.3"'))
+    with pytest.raises(ArgumentError, match=r"joint 'yaw' of arm\.xml has ref=0\.3"):
+        file.check_driven(file.joints_named(["yaw"]))
+    file.check_driven(file.joints_named(["pitch"]))
     assert names(read(MJCF, ('pos="0 0 0.5">', 'pos="0 0 0.5"><freejoint/>')).joints_to("tool"))[0] == "base"
 
 

@@ -29,12 +29,12 @@ def venv(core) -> genesis_gym.GenesisSb3VecEnv:
 def test_check_env_has_nothing_to_say(single) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        check_env(single)
+        check_env(single.unwrapped)
 
 
 def test_step_speaks_sb3(venv) -> None:
     observation = venv.reset()
-    assert observation.dtype == np.float32 and observation.shape == (8, venv.core.observation_dim)
+    assert observation.dtype == np.float32 and observation.shape == (8, *venv.observation_space.shape) == (8, 20)
     observation, reward, done, infos = venv.step(random_actions(1, 8, 7)[0])
     assert (reward.dtype, done.dtype) == (np.float32, np.bool_)
     assert len(infos) == 8

@@ -6,26 +6,27 @@ import pytest
 import torch
 
 from genesis_gym import BatchedEnv
-from genesis_gym.tasks.scenes import BIN_HIGH, BIN_LOW, BIN_THICKNESS, SCENES, TABLE_HEIGHT
+from genesis_gym.tasks.arm import SCENES
+from genesis_gym.world.objects import BIN_HIGH, BIN_LOW, BIN_THICKNESS, TABLE_HEIGHT
 
-#: Where the cube of each row is put, metres: on the ground, beyond the table's edge, and beside the bin's wall.
+#: Where the three cubes are put, metres: on the ground, beyond the table's edge, and beside the bin's wall.
 PLACES = torch.tensor([[0.5, 0.0, 0.1], [0.5, 1.0, 0.1], [0.5, BIN_HIGH[1] - 0.04, 0.02]])
 
 
 @pytest.fixture(params=SCENES)
 def env(request, make_core) -> BatchedEnv:
-    core: BatchedEnv = make_core(3, task="push", scene_type=request.param, max_episode_steps=100)
+    core: BatchedEnv = make_core(3, task="push", scene_type=request.param)
     core.reset(seed=0)
     return core
 
 
 def settle(env: BatchedEnv, velocity: torch.Tensor) -> torch.Tensor:
     """Where the cubes come to rest, metres `(3, 3)`, thrown from `PLACES`."""
-    env.task._cube.set_pos(PLACES)
-    env.task._cube.set_dofs_velocity(torch.cat([velocity, torch.zeros(3, 3)], dim=-1))
+    env.task.cube.entity.set_pos(PLACES)
+    env.task.cube.entity.set_dofs_velocity(torch.cat([velocity, torch.zeros(3, 3)], dim=-1))
     for _ in range(50):
         env.step(torch.zeros(3, env.action_dim))
-    return env.task.cube_position
+    return env.task.cube.position
 
 
 def test_a_cube_comes_to_rest_on_the_ground(env: BatchedEnv, request) -> None:
@@ -52,7 +53,7 @@ def test_the_arm_stands_free_of_its_surroundings(env: BatchedEnv, make_core) -> 
         core.reset(seed=0)
         for _ in range(20):
             core.step(torch.zeros(3, core.action_dim))
-        return core.robot.joint_position
+        return core.task.arm.joint_position
 
-    empty = make_core(3, task="push", scene_type="empty", max_episode_steps=100)
+    empty = make_core(3, task="push", scene_type="empty")
     torch.testing.assert_close(held(env), held(empty), atol=1e-5, rtol=0)

@@ -17,18 +17,25 @@ from pathlib import Path
 
 import optuna
 import pytest
-import torch
 from optuna.trial import TrialState, create_trial
 
 from genesis_gym.cli.main import main
 from genesis_gym.core import BatchedEnv
 from genesis_gym.errors import ArgumentError, RunFolderError
-from genesis_gym.learning import study as study_module
-from genesis_gym.learning import trials as trials_module
-from genesis_gym.learning import tune as tune_module
 from genesis_gym.learning.config.train_config import make_config, parse_config
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy
-from genesis_gym.learning.tuning.search_space import SPACES, Categorical, FloatRange, IntRange, parse_space, read_space
+from genesis_gym.learning.tuning import study as study_module
+from genesis_gym.learning.tuning import trials as trials_module
+from genesis_gym.learning.tuning import tune as tune_module
+from genesis_gym.learning.tuning.plots import plot_study
+from genesis_gym.learning.tuning.search_space import (
+    SPACES,
+    Categorical,
+    FloatRange,
+    IntRange,
+    parse_space,
+    read_space,
+)
 from genesis_gym.learning.tuning.study import (
     make_tune_config,
     one_line,
@@ -37,8 +44,8 @@ from genesis_gym.learning.tuning.study import (
 )
 from genesis_gym.learning.tuning.trials import TrialFailedError, fail_dead_trials, is_counted, run_trials
 from genesis_gym.learning.tuning.tune import tune
-from genesis_gym.learning.tuning.plots import plot_study
-from genesis_gym.runtime import Simulation
+from genesis_gym.world import World
+from test_training import differences
 
 SPACE = {
     "learning_rate": FloatRange(low=1e-5, high=1e-3, log=True),
@@ -182,9 +189,9 @@ def test_an_evaluation_leaves_no_trace_in_the_training(tmp_path, make_core, monk
     states = []
 
     def watched(env: BatchedEnv, *arguments):
-        states.append(env.state())
+        states.append(env.state_dict())
         result = evaluate_policy(env, *arguments)
-        states.append(env.state())
+        states.append(env.state_dict())
         return result
 
     monkeypatch.setattr(tune_module, "evaluate_policy", watched)
@@ -192,8 +199,8 @@ def test_an_evaluation_leaves_no_trace_in_the_training(tmp_path, make_core, monk
     tune(config, study_folder(tmp_path / "t", ""), trials=1, env=env)
     assert len(states) == 6, "after 256, 512 and 768 steps"
     for before, after in zip(states[::2], states[1::2], strict=True):
-        assert [name for name in before if not torch.equal(before[name], after[name])] == []
-    assert states[0]["core/clock"].unique().numel() > 2, "rows are out of step"
+        assert differences(before, after) == []
+    assert states[0]["_episodes"]["clock"].unique().numel() > 2, "environments are out of step"
 
 
 def test_the_median_pruner_stops_a_bad_trial(tmp_path, make_core) -> None:
@@ -207,7 +214,7 @@ def test_the_median_pruner_stops_a_bad_trial(tmp_path, make_core) -> None:
 
 @pytest.mark.parametrize("algorithm", ["PPO", "TD3"])
 def test_a_trial_that_breaks_down_is_recorded_and_the_study_goes_on(tmp_path, make_core, algorithm: str) -> None:
-    """PPO's distribution refuses NaN; TD3 would act NaN, and the environment end its episodes with reward 0."""
+    """PPO's distribution refuses NaN; TD3 would act NaN, and the environment end its episodes at once."""
 
     def space(trial: optuna.Trial) -> dict:
         rest = fixed() if algorithm == "PPO" else {"learning_starts": 64, "batch_size": 32, "net_arch": (16,)}
@@ -258,8 +265,8 @@ def space_file(tmp_path) -> Path:
 
 def test_the_command_builds_one_scene_and_leaves_a_config(tmp_path, space_file, capsys, monkeypatch) -> None:
     built = []
-    build = Simulation.build
-    monkeypatch.setattr(Simulation, "build", lambda self: (built.append(1), build(self)))
+    build = World.build
+    monkeypatch.setattr(World, "build", lambda self: (built.append(1), build(self)))
     folder = tmp_path / "t"
     command = words(folder, space_file, "--timesteps", "128", "--trials", "3")
     assert main(command) == 0

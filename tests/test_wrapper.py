@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import logging
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
 
-import genesis_gym
+from conftest import ENV_ID
 from genesis_gym.errors import ActionError, ArgumentError, MissingDependencyError
 from genesis_gym.runtime import backend
 from genesis_gym_wrapper import GenesisGymWrapper
@@ -70,51 +71,51 @@ def test_attributes_of_the_guide(guide_env) -> None:
 
 def test_forward_kinematics_is_the_simulators(single) -> None:
     """Where the tool really goes is where forward kinematics said, and asking moves nothing."""
+    arm = single.unwrapped
     single.reset(seed=0)
     for _ in range(10):
         observation, *_ = single.step(single.action_space.sample())
-    joints, to_target = observation[:7], observation[-3:]
-    truth = single.target_pos - to_target
-    before = single.robot.get_dofs_position().clone()
-    np.testing.assert_allclose(single.forward_kinematics(joints), truth, atol=1e-5)
-    assert torch.equal(single.robot.get_dofs_position(), before)
+    joints, target, to_target = observation[:7], observation[-6:-3], observation[-3:]
+    truth = target - to_target
+    before = arm.robot.get_dofs_position().clone()
+    np.testing.assert_allclose(arm.forward_kinematics(joints), truth, atol=1e-5)
+    assert torch.equal(arm.robot.get_dofs_position(), before)
     many = np.tile(joints, (5, 1))
-    np.testing.assert_allclose(single.forward_kinematics(many), np.tile(truth, (5, 1)), atol=1e-5)
-    full = single.robot.get_dofs_position()[0].numpy()
-    np.testing.assert_allclose(single.forward_kinematics(full), truth, atol=1e-5)
+    np.testing.assert_allclose(arm.forward_kinematics(many), np.tile(truth, (5, 1)), atol=1e-5)
+    full = arm.robot.get_dofs_position()[0].numpy()
+    np.testing.assert_allclose(arm.forward_kinematics(full), truth, atol=1e-5)
     with pytest.raises(ArgumentError, match="n_ctrl_dofs=7 or n_dofs=9"):
-        single.forward_kinematics(np.zeros(5))
+        arm.forward_kinematics(np.zeros(5))
 
 
 def test_tool_centre_is_between_the_fingertips(single) -> None:
     """At home the hand points down: the tool centre is 0.1034 m below it, midway between the fingers."""
     single.reset(seed=0)
-    tool = single.core.robot.tool_position[0]
-    hand = single.robot.get_link("hand").get_pos()[0]
-    fingers = [single.robot.get_link(f"{side}_finger").get_pos()[0] for side in ("left", "right")]
+    tool = single.unwrapped.core.task.arm.tool.position[0]
+    hand = single.unwrapped.robot.get_link("hand").get_pos()[0]
+    fingers = [single.unwrapped.robot.get_link(f"{side}_finger").get_pos()[0] for side in ("left", "right")]
     torch.testing.assert_close(torch.linalg.vector_norm(tool - hand), torch.tensor(0.1034), atol=1e-4, rtol=0)
     middle = (fingers[0] + fingers[1]) / 2
     assert torch.linalg.vector_norm(torch.linalg.cross(tool - hand, middle - hand)) < 1e-4, "on the hand's axis"
     assert tool[2] < middle[2] < hand[2]
 
 
-def test_reaching_env_is_the_registered_task(single) -> None:
+def test_targets_fill_their_box(single) -> None:
     observation, info = single.reset(seed=3)
-    np.testing.assert_array_equal(single.target_pos, observation[14:17])
-    assert single.target_tolerance == 0.05
     assert info["distance_to_target"] == pytest.approx(np.linalg.norm(observation[17:]), rel=1e-5)
     low, high = np.array([0.3, -0.3, 0.2]), np.array([0.7, 0.3, 0.5])
-    targets = []
-    for _ in range(50):
-        single.reset()
-        targets.append(single.target_pos)
+    targets = np.stack([single.reset()[0][14:17] for _ in range(50)])
     assert (targets >= low).all() and (targets <= high).all()
     assert (np.ptp(targets, axis=0) > 0.8 * (high - low)).all()
 
 
 def test_success_is_the_true_distance(single, monkeypatch) -> None:
     single.reset(seed=0)
-    monkeypatch.setattr(single.core.task, "target", single.core.robot.tool_position + torch.tensor([0.03, 0, 0]))
+    monkeypatch.setattr(
+        single.unwrapped.core.task,
+        "target",
+        single.unwrapped.core.task.arm.tool.position + torch.tensor([0.03, 0, 0]),
+    )
     _, reward, terminated, truncated, info = single.step(np.zeros(7, np.float32))
     assert terminated and not truncated and info["is_success"] is True
     assert info["distance_to_target"] == pytest.approx(0.03, abs=5e-3)
@@ -135,10 +136,10 @@ def test_rendering_shows_the_present_state(single) -> None:
 
 def test_a_restored_target_is_drawn_where_it_was(single) -> None:
     single.reset(seed=0)
-    state, first = single.core.state(), single.render()
+    state, first = single.unwrapped.core.state_dict(), single.render()
     single.reset(seed=1)
     assert not np.array_equal(single.render(), first)
-    single.core.restore(state)
+    single.unwrapped.core.load_state_dict(state)
     np.testing.assert_array_equal(single.render(), first)
 
 
@@ -146,7 +147,7 @@ def test_rendering_does_not_change_the_physics(single) -> None:
     """The arm in the air moves alike, to the last bit, with camera and marker or without."""
     actions = np.random.default_rng(0).uniform(-1, 1, (10, 7)).astype(np.float32)
     results = []
-    with contextlib.closing(genesis_gym.ReachingEnv()) as unseen:
+    with contextlib.closing(gymnasium.make(ENV_ID)) as unseen:
         for env, render in ((single, True), (unseen, False)):
             env.reset(seed=0)
             for action in actions:
@@ -194,7 +195,7 @@ def test_wrong_actions_are_named(single, action: object, named: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
-        ({"robot_type": "pr2"}, "robot_type='pr2' is not known; allowed: 'franka', 'ur5e', 'kuka_iiwa'"),
+        ({"robot_type": "pr2"}, "robot='pr2' is not known; allowed: 'franka', 'ur5e', 'kuka_iiwa'"),
         ({"scene_type": "kitchen"}, "scene_type='kitchen'"),
         ({"render_mode": "ansi"}, "allowed: 'human', 'rgb_array'"),
         ({"control_mode": "joint_detla"}, "did you mean 'joint_delta'"),
@@ -202,5 +203,40 @@ def test_wrong_actions_are_named(single, action: object, named: str) -> None:
 )
 def test_wrong_arguments_are_named(arguments: dict, named: str) -> None:
     with pytest.raises(ArgumentError) as error:
-        genesis_gym.ReachingEnv(**arguments)
+        gymnasium.make(ENV_ID, **arguments)
     assert named in str(error.value)
+
+
+class GuideCurriculumEnv(GenesisGymWrapper):
+    """The guide's curriculum: plain attributes, and a longer observation whose space nobody declares."""
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.difficulty = 0.1
+        self.target_pos = None
+
+    def reset(self, seed=None, options=None):
+        observation, info = super().reset(seed=seed, options=options)
+        self.target_pos = np.float32([0.5, 0.0, 0.3]) * self.difficulty
+        return np.concatenate([observation, self.target_pos]), info
+
+    def step(self, action):
+        observation, *rest = super().step(action)
+        return np.concatenate([observation, self.target_pos]), *rest
+
+
+def test_a_subclass_sets_attributes_and_its_space_follows() -> None:
+    env = GuideCurriculumEnv()
+    assert env.observation_space.shape == (17,)
+    env.difficulty = 0.7
+    observation, _ = env.reset(seed=0)
+    assert env.difficulty == 0.7 and observation[-3] == pytest.approx(0.35)
+    assert env.observation_space.contains(observation)
+    assert env.observation_space.contains(env.step(env.action_space.sample())[0])
+    env.close()
+
+
+def test_neither_pickle_nor_an_unknown_attribute_confuses_a_half_made_environment() -> None:
+    half = GenesisGymWrapper.__new__(GenesisGymWrapper)
+    with pytest.raises(AttributeError, match="no attribute 'target_position'"):
+        half.target_position  # noqa: B018

@@ -24,6 +24,10 @@ class ArgumentError(GenesisGymError, ValueError):
     """An argument has a value that is not allowed."""
 
 
+class UnexpectedArgumentError(ArgumentError, TypeError):
+    """There is no argument of that name: a `TypeError`, as Python's own, which clients such as torchrl catch."""
+
+
 class ActionError(GenesisGymError, ValueError):
     """An action has the wrong shape or dtype."""
 

@@ -136,8 +136,8 @@ def find_spec(env_id: str) -> EnvSpec:
     except gymnasium.error.Error as error:
         if "/" in name and not name.startswith("Genesis/"):
             raise ArgumentError(
-                f"env={safe_repr(env_id)} is not registered; if a module of yours registers it, add --import MODULE "
-                "(in Python: import it)"
+                f"env={safe_repr(env_id)} is not registered; if a module of yours registers it, add "
+                "--import MODULE (in Python: import it)"
             ) from error
         check_choice("env", env_id, ENVIRONMENTS)
         raise ArgumentError(f"env={safe_repr(env_id)} cannot be made: {error}") from error

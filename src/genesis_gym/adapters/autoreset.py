@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from gymnasium.vector import AutoresetMode
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.core.result import Metrics, Observation
 from genesis_gym.errors import NotResetError
 
@@ -38,9 +38,9 @@ class Transition(NamedTuple):
 
 
 class Autoreset:
-    """Steps a `BatchedEnv` under one of Gymnasium's autoreset modes."""
+    """Steps a batched environment under one of Gymnasium's autoreset modes."""
 
-    def __init__(self, env: BatchedEnv, mode: AutoresetMode) -> None:
+    def __init__(self, env: Core, mode: AutoresetMode) -> None:
         self._env = env
         self._mode = mode
         self._ended = torch.zeros(env.num_envs, dtype=torch.bool, device=env.device)

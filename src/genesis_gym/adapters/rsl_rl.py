@@ -11,7 +11,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from genesis_gym.adapters.autoreset import Autoreset
-from genesis_gym.core import BatchedEnv, make_core
+from genesis_gym.core import Core, make_sharded_core
 from genesis_gym.core.result import Observation
 from genesis_gym.errors import ArgumentError
 
@@ -23,8 +23,8 @@ class GenesisRslRlVecEnv(VecEnv):
     episodes begin here and now. The groups of observations are those of the task; RSL-RL's `obs_groups` says which
     of them actor and critic see, such as `{"actor": ["policy"], "critic": ["policy"]}`.
 
-    Where an episode runs out of time RSL-RL's own PPO adds γ V(s) of the state *before* the last step, since it
-    never asks for the one after; `extras["final_observation"]` has that one for whoever bootstraps exactly.
+    At a time-out RSL-RL's own PPO adds γ V(s) of the state *before* the last step. `genesis-gym train` bootstraps
+    with the value of the true last observation, which `extras["final_observation"]` has.
 
     Attributes:
         core: The batched environment behind it.
@@ -35,7 +35,7 @@ class GenesisRslRlVecEnv(VecEnv):
         cfg: What the environment is, for RSL-RL's logs.
     """
 
-    def __init__(self, core: BatchedEnv, seed: int | Sequence[int | None] | None = None) -> None:
+    def __init__(self, core: Core, seed: int | Sequence[int | None] | None = None) -> None:
         """Wrap a batched environment and begin an episode everywhere.
 
         Args:
@@ -103,8 +103,7 @@ class GenesisRslRlVecEnv(VecEnv):
 
             - `time_outs`, bool `(num_envs,)`: the episode was truncated, and not terminated.
             - `final_observation`, a TensorDict: the true last observation of environments that ended, elsewhere
-            the
-              observation returned.
+              the observation returned.
             - `metrics`: those of the step, as in `StepResult`.
             - `log`, which RSL-RL averages and writes down: the metrics that are one number for each environment,
               and as `/success` whether its last finished episode ended in success.
@@ -133,7 +132,12 @@ class GenesisRslRlVecEnv(VecEnv):
 
 
 def make_rsl_rl_vec_env(
-    env_id: str, num_envs: int, seed: int | Sequence[int | None] | None = None, **kwargs: Any
+    env_id: str,
+    num_envs: int,
+    seed: int | Sequence[int | None] | None = None,
+    *,
+    num_workers: int = 1,
+    **kwargs: Any,
 ) -> GenesisRslRlVecEnv:
     """Make a registered environment as an RSL-RL `VecEnv`.
 
@@ -141,9 +145,10 @@ def make_rsl_rl_vec_env(
         env_id: Such as `"Genesis/FrankaReach-v0"`.
         num_envs: Environments, at least 1.
         seed: As for `BatchedEnv.reset`.
+        num_workers: Processes among which the environments are divided, each with a scene and a core of its own.
         **kwargs: Further arguments of `BatchedEnv`.
 
     Returns:
         The `VecEnv`; give it to any of RSL-RL's runners.
     """
-    return GenesisRslRlVecEnv(make_core(env_id, num_envs, **kwargs), seed)
+    return GenesisRslRlVecEnv(make_sharded_core(env_id, num_envs, num_workers, **kwargs), seed)

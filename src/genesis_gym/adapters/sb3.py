@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_observation, to_torch
-from genesis_gym.core import BatchedEnv, make_core
+from genesis_gym.core import Core, make_sharded_core
 
 Indices = int | Iterable[int] | None
 
@@ -29,7 +29,7 @@ class GenesisSb3VecEnv(VecEnv):
         core: The batched environment behind it.
     """
 
-    def __init__(self, core: BatchedEnv, render_mode: str | None = None) -> None:
+    def __init__(self, core: Core, render_mode: str | None = None) -> None:
         """Wrap a batched environment.
 
         Args:
@@ -116,18 +116,19 @@ class GenesisSb3VecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
-def make_sb3_vec_env(env_id: str, num_envs: int, **kwargs: Any) -> GenesisSb3VecEnv:
+def make_sb3_vec_env(env_id: str, num_envs: int, num_workers: int = 1, **kwargs: Any) -> GenesisSb3VecEnv:
     """Make a registered environment as an SB3 `VecEnv`.
 
     Args:
         env_id: Such as `"Genesis/FrankaReach-v0"`.
         num_envs: Environments, at least 1.
+        num_workers: Processes among which the environments are divided, each with a scene and a core of its own.
         **kwargs: Further arguments of `BatchedEnv`.
 
     Returns:
         The `VecEnv`; give it to any SB3 algorithm.
     """
-    return GenesisSb3VecEnv(make_core(env_id, num_envs, **kwargs))
+    return GenesisSb3VecEnv(make_sharded_core(env_id, num_envs, num_workers, **kwargs))
 
 
 def info_dicts(metrics: dict[str, torch.Tensor]) -> list[dict[str, Any]]:

@@ -10,14 +10,14 @@ import torch
 from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ActionError
 
 #: The group that alone makes a `Box`.
 POLICY = "policy"
 
 
-def observation_space(env: BatchedEnv) -> Space[Any]:
+def observation_space(env: Core) -> Space[Any]:
     """Space of one environment's observation: a box for the group `policy` alone, else a dictionary of boxes."""
     boxes: dict[str, Space[Any]] = {
         group: Box(to_numpy(low), to_numpy(high), dtype=to_numpy(low).dtype.type)
@@ -39,7 +39,7 @@ def to_observation(observation: Mapping[str, torch.Tensor]) -> Any:
     return arrays[POLICY] if list(arrays) == [POLICY] else arrays
 
 
-def action_space(env: BatchedEnv) -> Box:
+def action_space(env: Core) -> Box:
     """Space of one environment's action."""
     return Box(to_numpy(env.action_low.clone()), to_numpy(env.action_high.clone()), dtype=np.float32)
 

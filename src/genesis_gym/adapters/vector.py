@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from genesis_gym.adapters.autoreset import Autoreset, Transition
 from genesis_gym.adapters.spaces import action_space, observation_space, to_numpy, to_observation, to_torch
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core.make import divide
 from genesis_gym.errors import ArgumentError, check_choice, safe_repr
 from genesis_gym.registration import merged
 from genesis_gym.tasks import Task
@@ -24,7 +24,7 @@ Array = NDArray[Any]
 
 
 class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
-    """A task in `num_envs` environments of one Genesis scene, as `gymnasium.make_vec` returns it.
+    """A task in `num_envs` environments, as `gymnasium.make_vec` returns it.
 
     Attributes:
         core: The batched environment behind it.
@@ -41,9 +41,10 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         render_mode: str | None = None,
         max_episode_steps: float | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        num_workers: int = 1,
         **options: Any,
     ) -> None:
-        """Build the scene.
+        """Build the scene, or one in each process.
 
         Args:
             num_envs: Environments.
@@ -55,6 +56,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
                 `math.inf` for never.
             autoreset_mode: When an environment that ended is reset, as Gymnasium defines it: `NEXT_STEP`,
                 `SAME_STEP` or `DISABLED`, or their values `"NextStep"`, `"SameStep"`, `"Disabled"`.
+            num_workers: Processes among which the environments are divided, each with a scene and a core of its
+                own; not with a viewer, a camera or a GPU.
             **options: Fields of the task, such as `robot` (or `robot_type`), and `reward`, `reward_weights`,
                 `goal`, `randomization`, `curriculum` and `observation_parts` of `BatchedEnv`.
 
@@ -67,9 +70,10 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         if not isinstance(autoreset_mode, AutoresetMode):
             check_choice("autoreset_mode", autoreset_mode, [mode.value for mode in AutoresetMode])
             autoreset_mode = AutoresetMode(autoreset_mode)
-        self.core = BatchedEnv(
+        self.core = divide(
             task,
             num_envs=num_envs,
+            num_workers=num_workers,
             max_episode_steps=max_episode_steps,
             device="gpu" if use_gpu else "cpu",
             show_viewer=show_viewer or render_mode == "human",
@@ -110,8 +114,8 @@ class GenesisVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         """
         mask = None if options is None else options.get("reset_mask")
         envs = None if mask is None else _reset_mask(mask, self.num_envs)
-        if hasattr(seed, "__index__") and not isinstance(seed, bool):
-            super().reset(seed=operator.index(seed))  # type: ignore[arg-type]
+        if isinstance(seed, (int, np.integer)) and not isinstance(seed, bool):
+            super().reset(seed=operator.index(seed))
         observation, metrics = self._autoreset.reset(envs, seed)
         present = np.ones(self.num_envs, dtype=np.bool_) if mask is None else mask
         return to_observation(observation), _infos(metrics, present)

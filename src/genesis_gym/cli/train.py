@@ -64,6 +64,9 @@ class Train:
     ] = None
     seed: Annotated[int | None, arg(help="Seed of policy and row 0; row i has seed + i. Default: 0.")] = None
     num_envs: Annotated[int | None, arg(help="Rows of the scene. Default: the preset's.")] = None
+    num_workers: Annotated[
+        int | None, arg(help="Processes that share the environments, on the CPU. Default: 1.")
+    ] = None
     timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
     control_mode: Annotated[str | None, arg(help="What actions mean, such as ee_delta_position.")] = None
     action_repeat: Annotated[int | None, arg(help="Commands of 20 ms that an action lasts.")] = None
@@ -134,6 +137,7 @@ class Train:
         given: dict[str, Any] = {
             "seed": self.seed,
             "num_envs": self.num_envs,
+            "num_workers": self.num_workers,
             "timesteps": self.timesteps,
             "control_mode": self.control_mode,
             "action_repeat": self.action_repeat,

@@ -81,10 +81,7 @@ class Arguments:
             arguments.curriculum = validate(Curriculum, "curriculum", arguments.curriculum)
         if arguments.max_episode_steps not in (None, math.inf):
             check_positive_int("max_episode_steps", arguments.max_episode_steps)
-        arguments.camera_envs = [int(env) for env in arguments.camera_envs]
-        for env in arguments.camera_envs:
-            if not 0 <= env < arguments.num_envs:
-                raise ArgumentError(f"camera_envs: {env} is not allowed; there are num_envs={arguments.num_envs}")
+        arguments.camera_envs = check_envs("camera_envs", arguments.camera_envs, arguments.num_envs)
         return arguments
 
     @property
@@ -129,6 +126,29 @@ def check_mask(envs: torch.Tensor, num_envs: int) -> torch.Tensor:
     return envs
 
 
+def check_envs(name: str, envs: Sequence[int], num_envs: int) -> list[int]:
+    """Refuse what are no indices of environments.
+
+    Args:
+        name: What the argument is called where the user wrote it.
+        envs: The indices.
+        num_envs: Environments.
+
+    Raises:
+        ArgumentError: They are no sequence, or one is no integer from 0 to `num_envs - 1`.
+    """
+    try:
+        given = list(envs)
+    except TypeError as error:
+        raise ArgumentError(
+            f"{name}={safe_repr(envs)} is not allowed; it must be a list of environments"
+        ) from error
+    for env in given:
+        if not (_is_integer(env) and 0 <= operator.index(env) < num_envs):
+            raise ArgumentError(f"{name}: {safe_repr(env)} is not allowed; there are num_envs={num_envs}")
+    return [operator.index(env) for env in given]
+
+
 def check_steps(steps: torch.Tensor, num_envs: int) -> torch.Tensor:
     """Refuse what are no clocks.
 
@@ -162,7 +182,7 @@ def check_seeds(
     if _is_integer(seed):
         first = operator.index(seed)  # type: ignore[arg-type]
         seeds: list[Any] = [first + i for i in range(num_envs)]
-    elif isinstance(seed, (list, tuple, range)) or hasattr(seed, "__array__"):
+    elif isinstance(seed, (list, tuple, range)) or getattr(seed, "ndim", 0) == 1:
         seeds = list(seed)  # type: ignore[arg-type]
     else:
         raise ArgumentError(

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from genesis_gym.core.arguments import Arguments, check_action, check_mask, check_seeds, check_steps, check_weights
+from genesis_gym.core.arguments import (
+    Arguments,
+    check_action,
+    check_envs,
+    check_mask,
+    check_seeds,
+    check_steps,
+    check_weights,
+)
 from genesis_gym.core.episodes import Episodes
 from genesis_gym.core.objective import Objective
 from genesis_gym.core.observation import Observations
@@ -79,6 +87,7 @@ class BatchedEnv(Stateful):
             device=arguments.device,
             show_viewer=arguments.show_viewer,
             camera_envs=arguments.camera_envs,
+            viewpoint=self.task.viewpoint,
         )
         self.device = self.world.device
         self.control_dt = self.world.control_dt
@@ -150,11 +159,9 @@ class BatchedEnv(Stateful):
         self._episodes.clock = check_steps(steps, self.num_envs).to(self.device, copy=True)
 
     def randomize_episode_length(self) -> None:
-        """Set each clock to a step of its own, at random, so that episodes end at different times.
+        """Set each clock to a step of its own, at random, as RSL-RL's `init_at_random_ep_len` does.
 
-        Environments that begin together and do not succeed end together, every time: a learner then sees the
-        beginnings of episodes in one rollout and their ends in another. RSL-RL's `init_at_random_ep_len` does the
-        same.
+        Otherwise a learner sees the beginnings of all episodes in one rollout and their ends in another.
         """
         if self.max_episode_steps is not None:
             share = self._random.uniform("clock", 0.0, 1.0)
@@ -167,11 +174,7 @@ class BatchedEnv(Stateful):
         return levels.clone()
 
     def increase_difficulty(self) -> None:
-        """Promote every environment by one step of the curriculum, from its next episode on.
-
-        Raises:
-            ArgumentError: The environment was made without a curriculum.
-        """
+        """Promote every environment by one step of the curriculum, which it was made with."""
         if self._curriculum is None:
             raise ArgumentError(
                 "increase_difficulty() needs a curriculum; make the environment with curriculum={}"
@@ -238,9 +241,6 @@ class BatchedEnv(Stateful):
         Args:
             action: float `(num_envs, action_dim)`.
 
-        Returns:
-            The result for every environment.
-
         Raises:
             ActionError: The action has the wrong shape or dtype.
             NotResetError: `reset` was not called.
@@ -267,7 +267,7 @@ class BatchedEnv(Stateful):
 
         evaluation = self.task.evaluate()
         terms = self._objective.terms(evaluation)
-        terms = {name: weight * terms[name] for name, weight in self.reward_weights.items() if weight}
+        terms = {name: weight * terms[name].float() for name, weight in self.reward_weights.items() if weight}
         reward = sum(terms.values(), start=self._no_reward)
         observation, total = self._observations.read(self._objective.observe(), rng)
         faulty = faulty | ~torch.isfinite(total + reward)  # finite only if all is
@@ -323,9 +323,7 @@ class BatchedEnv(Stateful):
             ClosedError: The environment is closed.
         """
         self._require_open("render()")
-        for env in envs or ():
-            if not 0 <= env < self.num_envs:
-                raise ArgumentError(f"env={env!r} is not allowed; there are num_envs={self.num_envs}")
+        envs = None if envs is None else check_envs("envs", envs, self.num_envs)
         if not self._started:
             raise NotResetError("render() was called before reset(); call reset() first")
         if self.world.visual:
@@ -353,7 +351,10 @@ class BatchedEnv(Stateful):
             yield
         finally:
             self._curriculum = curriculum
-            restore(self, state)
+            if not self._closed:
+                if self.recorder is not None:
+                    self.recorder.before_reset(self, None)
+                restore(self, state)
 
     @with_simulation_settings
     def load_state_dict(self, state: State) -> None:
@@ -377,11 +378,7 @@ class BatchedEnv(Stateful):
         return ((name, value) for name, value in vars(self).items() if name != "recorder")
 
     def __reduce__(self) -> Any:
-        """Refuse to be pickled or copied.
-
-        Raises:
-            TypeError: Always.
-        """
+        """Refuse to be pickled or copied, as TypeError."""
         raise TypeError(
             "an environment cannot be pickled or copied; make another with the same arguments (env.spec), and "
             "keep its state by state_dict()"

@@ -117,20 +117,20 @@ class Episodes(Stateful):
             terms: Weighted terms of the step's reward; None after a reset.
             judged: What the step means; None after a reset.
         """
-        terms = dict.fromkeys(self._terms, self._no_reward) if terms is None else terms
-        measured = {**evaluation.metrics, **{f"reward/{name}": term for name, term in terms.items()}}
-        metrics = {name: value.clone() for name, value in measured.items()}
+        terms = {name: self._no_reward.clone() for name in self._terms} if terms is None else terms
+        metrics = {name: value.clone() for name, value in evaluation.metrics.items()}
+        metrics |= {f"reward/{name}": term for name, term in terms.items()}
         metrics |= zip((f"reward_sum/{name}" for name in self._terms), self._reward_sums, strict=True)
-        ends = {f"end/{reason}": mask for reason, mask in evaluation.truncated.items()}
-        ends |= {f"end/{reason}": mask for reason, mask in evaluation.terminated.items()}
+        ends = {f"end/{reason}": mask.clone() for reason, mask in evaluation.truncated.items()}
+        ends |= {f"end/{reason}": mask.clone() for reason, mask in evaluation.terminated.items()}
         if judged is not None and judged.any_fault:
             faulty, sound = judged.faulty, ~judged.faulty
             metrics = {name: torch.where(faulty, 0.0, value) for name, value in metrics.items()}
             ends = {name: mask & sound for name, mask in ends.items()}
-        ends["end/time_limit"] = self._none if judged is None else judged.timed_out
-        ends["end/fault"] = ends["fault"] = self._none if judged is None else judged.faulty
-        ends["is_success"] = ends.get("end/success", self._none)
-        return {**metrics, **{name: mask.clone() for name, mask in ends.items()}}
+        ends["end/time_limit"] = (self._none if judged is None else judged.timed_out).clone()
+        ends["end/fault"] = ends["fault"] = (self._none if judged is None else judged.faulty).clone()
+        ends["is_success"] = ends["end/success"] if "end/success" in ends else self._none.clone()
+        return metrics | ends
 
     def _any(self, reasons: Mapping[str, torch.Tensor], unless: torch.Tensor | None) -> torch.Tensor:
         """Environments for which a reason holds, without some."""

@@ -88,5 +88,5 @@ class Objective(Stateful):
         )
         reward = torch.zeros_like(distance)
         for name, term in self.terms(evaluation).items():
-            reward = reward + weights[name] * term
+            reward = reward + weights[name] * term.float()
         return reward

@@ -105,23 +105,28 @@ class Observations(Component):
         return observation, total
 
     def properties(self) -> dict[str, Property]:
-        """Standard deviation of the noise of each part of the first group, in the part's unit."""
-        first = next(iter(self.layout))
+        """Standard deviation of the noise of each part that a policy sees, in the part's unit."""
+        groups: dict[str, list[str]] = {}
+        for group, parts in self.layout.items():
+            for name in parts if group != CRITIC else ():
+                groups.setdefault(name, []).append(group)
+        return {f"noise.{name}": self._noise_of(name, places) for name, places in groups.items()}
 
-        def noise_of(place: slice) -> Property:
-            def write(deviation: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
-                if self._noise[first].ndim == 1:
-                    self._noise[first] = self._noise[first].expand(self._num_envs, -1).clone()
-                noise = self._noise[first].clone()
-                noise[:, place] = deviation[:, None]
-                self._noise[first] = noise
+    def _noise_of(self, name: str, groups: list[str]) -> Property:
+        """Noise of a part in all groups that have it."""
 
-            def prepare(greatest: float) -> None:
-                self._noise.setdefault(first, self._each(first, self._task.noise, 0.0))
+        def write(deviation: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+            for group in groups:
+                noise = self._noise[group].expand(self._num_envs, -1).clone()
+                noise[:, self.layout[group][name]] = deviation[:, None]
+                self._noise[group] = noise
 
-            return Property(write=write, nominal=0.0, prepare=prepare)
+        def prepare(greatest: float) -> None:
+            for group in groups:
+                noise = self._noise.setdefault(group, self._each(group, self._task.noise, 0.0))
+                self._noise[group] = noise.expand(self._num_envs, -1).clone()
 
-        return {f"noise.{name}": noise_of(place) for name, place in self.layout[first].items()}
+        return Property(write=write, nominal=0.0, low=0.0, prepare=prepare)
 
     def _join(self, group: str, parts: Mapping[str, torch.Tensor], rng: EnvRandom) -> torch.Tensor:
         """The parts of a group, noisy and scaled, in one tensor."""
@@ -131,7 +136,7 @@ class Observations(Component):
                 for name, size in self._sizes[group].items()
             ],
             dim=-1,
-        )
+        ).float()
         if group in self._noise:
             joined = joined + self._noise[group] * rng.normal(f"{group} noise", joined.shape[-1])
         if group in self._scale:
@@ -150,7 +155,8 @@ class Observations(Component):
         return torch.tensor(values, dtype=torch.float32, device=self._device)
 
     def _check_declarations(self, task: Task) -> None:
-        names = sorted({name for parts in self._sizes.values() for name in parts})
+        shown = {name for parts in self._sizes.values() for name in parts}
+        names = sorted(shown | set(getattr(task, "goal_parts", ())))  # which may be left out
         for what in ("noise", "scale", "clip"):
             declared = getattr(task, what)
             if what == "clip" and not isinstance(declared, Mapping):

@@ -2,10 +2,10 @@
 
 from genesis_gym.errors import check_choice
 from genesis_gym.robots.cf2x import CF2X
-from genesis_gym.robots.files import find_file
 from genesis_gym.robots.franka import FRANKA
 from genesis_gym.robots.go2 import GO2
 from genesis_gym.robots.kuka import KUKA_IIWA
+from genesis_gym.robots.resolve import resolve
 from genesis_gym.robots.robot import Robot
 from genesis_gym.robots.spec import PD, Effort, Fixed, Floating, GripperSpec, Propellers, RobotSpec, ToolSpec
 from genesis_gym.robots.ur5e import UR5E
@@ -24,10 +24,11 @@ def find_robot(robot: str | RobotSpec) -> RobotSpec:
         The declaration.
 
     Raises:
-        ArgumentError: The name is unknown, or the declaration's file does not exist.
+        ArgumentError: The name is unknown, or the declaration does not fit its file.
     """
     if isinstance(robot, RobotSpec):
-        find_file(robot.asset)
+        if robot not in ROBOTS.values():
+            resolve(robot)
         return robot
     check_choice("robot", robot, ROBOTS)
     return ROBOTS[robot]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from genesis_gym import rotations
-from genesis_gym.robots.spec import GripperSpec, ToolSpec, matching
+from genesis_gym.robots.description import JointEntry
+from genesis_gym.robots.spec import GripperSpec, ToolSpec
 from genesis_gym.runtime import genesis_api
 from genesis_gym.world.component import Component
 
@@ -21,25 +23,33 @@ WORKSPACE_FLOOR = 0.05
 
 
 class Base(Component):
-    """Pose and velocity of a robot's base."""
+    """Pose and velocity of a robot's base.
 
-    def __init__(self, robot: Robot) -> None:
+    Attributes:
+        link: Genesis's link of a floating base; None for a fixed one.
+        first_dof: First of the six degrees of freedom of a floating base within the entity.
+    """
+
+    def __init__(self, robot: Robot, joint: Any) -> None:
         self._robot = robot
+        self.link: Any = None if joint is None else joint.link
+        self._body = robot.entity if joint is None else joint.link
+        self.first_dof = 0 if joint is None else genesis_api.joint_places(joint)[1][0]
 
     @property
     def position(self) -> torch.Tensor:
         """Origin of the base, world frame, metres `(num_envs, 3)`."""
-        return self._robot._read("base position", self._robot.entity.get_pos)
+        return self._robot._read("base position", self._body.get_pos)
 
     @property
     def orientation(self) -> torch.Tensor:
         """Orientation, w, x, y, z in the world frame `(num_envs, 4)`."""
-        return self._robot._read("base orientation", self._robot.entity.get_quat)
+        return self._robot._read("base orientation", self._body.get_quat)
 
     @property
     def world_velocity(self) -> torch.Tensor:
         """Linear velocity of a floating base's origin, world frame, m/s `(num_envs, 3)`."""
-        return self._velocities()[:, :3]
+        return self._velocities(0)
 
     @property
     def linear_velocity(self) -> torch.Tensor:
@@ -49,7 +59,7 @@ class Base(Component):
     @property
     def angular_velocity(self) -> torch.Tensor:
         """Angular velocity of a floating base, base frame, rad/s `(num_envs, 3)`."""
-        return self._velocities()[:, 3:6]
+        return self._velocities(3)
 
     @property
     def gravity(self) -> torch.Tensor:
@@ -61,9 +71,10 @@ class Base(Component):
         """A vector of the world frame, `(num_envs, 3)`, in the base frame."""
         return rotations.rotate(rotations.inverse(self.orientation), vector)
 
-    def _velocities(self) -> torch.Tensor:
-        """Of all degrees of freedom; a free base has its linear ones in the world frame, the others in its own."""
-        return self._robot._read("velocities", self._robot.entity.get_dofs_velocity)
+    def _velocities(self, first: int) -> torch.Tensor:
+        """Three of six: linear ones in the world frame, then angular ones in the base's own."""
+        velocities = self._robot._read("velocities", self._robot.entity.get_dofs_velocity)
+        return velocities[:, self.first_dof + first : self.first_dof + first + 3]
 
 
 class LinkGroup(Component):
@@ -109,10 +120,7 @@ class Tool(Component):
     def __init__(self, robot: Robot, spec: ToolSpec) -> None:
         self._robot = robot
         self._spec = spec
-        (name,) = matching(
-            (spec.link,), [link.name for link in robot.entity.links], f"link of robot {robot.name!r}"
-        )
-        self.link: Any = robot.entity.get_link(name)
+        self.link: Any = robot.entity.get_link(spec.link)
         self._offset = robot.world.tensor(spec.offset)
 
     @property
@@ -165,18 +173,23 @@ class Tool(Component):
 class Gripper(Component):
     """Two fingers."""
 
-    def __init__(self, robot: Robot, spec: GripperSpec) -> None:
+    def __init__(self, robot: Robot, spec: GripperSpec, joints: Sequence[JointEntry]) -> None:
+        """Find the fingers.
+
+        Args:
+            robot: The robot.
+            spec: Their declaration.
+            joints: The joints that it names; one that follows another is never commanded.
+        """
         self._robot = robot
         self.spec = spec
-        there = genesis_api.single_joints(robot.entity)
-        joints = matching(spec.joints, there, f"finger joint of robot {robot.name!r}")
-        self._dofs = robot._dofs(tuple(joints))
-        names = [link.name for link in robot.entity.links]
+        self._dofs = robot._dofs(tuple(joint.name for joint in joints if joint.mimic is None))
         self._fingers = (
-            [robot.entity.get_link(f).idx_local for f in matching(spec.fingers, names, "finger link")]
+            [robot.entity.get_link(finger).idx_local for finger in spec.fingers]
             if spec.fingers
-            else genesis_api.links_moved_by(robot.entity, joints)
+            else genesis_api.links_moved_by(robot.entity, [joint.name for joint in joints])
         )
+        self._drives = sum(joint.mimic is None for joint in joints)
 
     @property
     def opening(self) -> torch.Tensor:
@@ -203,7 +216,7 @@ class Gripper(Component):
         Args:
             position: Of each finger, metres from closed, `(num_envs, 1)`.
         """
-        targets = self._robot.world.padded(position).expand(-1, len(self.spec.joints))
+        targets = self._robot.world.padded(position).expand(-1, self._drives)
         self._robot.entity.control_dofs_position(targets, self._dofs)
 
     def stiffen(self) -> None:

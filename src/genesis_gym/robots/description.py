@@ -131,6 +131,16 @@ class RobotFile:
         """Joints with a position servo of their own, whose gains Genesis takes over."""
         return frozenset(joint.name for joint in self.joints if joint.drive == "servo")
 
+    def base_of(self, joint: JointEntry) -> JointEntry | None:
+        """The floating joint that carries a joint, itself included; None if it stands on a fixed base."""
+        index = joint.child_index
+        while index >= 0:
+            for entry in self.joints:
+                if entry.child_index == index and entry.kind == "floating":
+                    return entry
+            index = self.parents[index]
+        return None
+
     def joints_to(self, link: str) -> list[JointEntry]:
         """The joints that move a link, from the base on, a floating one included.
 
@@ -204,10 +214,15 @@ class RobotFile:
                 raise ArgumentError(f"{what} {how} and cannot be driven")
             if joint.flaw:
                 raise ArgumentError(f"{what} {joint.flaw}")
+            if joint.reference != 0.0:
+                raise ArgumentError(
+                    f"{what} has ref={joint.reference:g}, from which Genesis counts targets but not limits; "
+                    "draw the file at 0 and leave ref out"
+                )
             if joint.force == 0.0 and joint.name not in force_limits:
                 raise ArgumentError(
                     f"{what} has effort 0 and could not move, which is also what a <limit> without effort means; "
-                    "give it the greatest effort"
+                    "give it the greatest effort, or declare one by effort="
                 )
 
     def check_force_limits(self, joints: Iterable[JointEntry], force_limits: Collection[str] = ()) -> None:

@@ -10,21 +10,16 @@ import torch
 from genesis_gym import rotations
 from genesis_gym.errors import ArgumentError, safe_repr
 from genesis_gym.robots.attachments import Base, Gripper, LinkGroup, Tool
-from genesis_gym.robots.files import find_file, read_robot_file
-from genesis_gym.robots.spec import (
-    DAMPING_RATIO,
-    PD,
-    VELOCITY_LIMIT,
-    Fixed,
-    Floating,
-    Propellers,
-    RobotSpec,
-    matching,
-)
+from genesis_gym.robots.configuration import Configuration
+from genesis_gym.robots.description import JointEntry
+from genesis_gym.robots.files import genesis_reads
+from genesis_gym.robots.resolve import ResolvedRobot, resolve
+from genesis_gym.robots.spec import BANDWIDTH, DAMPING_RATIO, PD, Fixed, Floating, Propellers, RobotSpec
 from genesis_gym.runtime import genesis_api
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.world.component import Property
-from genesis_gym.world.world import Part, World
+from genesis_gym.world.part import Part
+from genesis_gym.world.world import World
 
 #: A joint that can turn without end is kept within one turn to either side, rad.
 ONE_TURN = 2.0 * math.pi
@@ -77,30 +72,19 @@ class Robot(Part):
         self.spec = spec
         declared = spec.base.position if isinstance(spec.base, Fixed) else (0.0, 0.0, 0.0)
         self._origin: Point = declared if position is None else position
-        self.entity: Any = _add_entity(spec, world, self._origin)
-        there = genesis_api.single_joints(self.entity)
-        what = f"joint of robot {safe_repr(spec.name)}"
-        drives = [
-            (drive, matching(drive.joints, there, what)) for drive in spec.actuators if isinstance(drive, PD)
-        ]
-        self.joints = tuple(joint for _, joints in drives for joint in joints)
-        self._drives = drives
+        resolved = resolve(spec)
+        self.entity: Any = _add_entity(resolved, world, self._origin)
+        self.joints = tuple(joint.name for joint in resolved.joints)
+        self._drives = resolved.drives
         self.dofs = self._dofs(self.joints)
-        positions = {**genesis_api.initial_positions(self.entity), **spec.pose(pose, there)}
-        self._default_dofs = world.zeros(self.entity.n_dofs)[0]
-        for joint, place in positions.items():
-            self._default_dofs[genesis_api.dofs_of(self.entity, [joint])[0]] = place
-        self.default = self._default_dofs[self.dofs]
-        self.velocity_limits = world.tensor([speed for drive in drives for speed in _speeds(*drive)])
-        self.base = Base(self)
-        self.links = {
-            group: LinkGroup(
-                self, group, matching(pattern, [link.name for link in self.entity.links], f"link of {what[9:]}")
-            )
-            for group, pattern in spec.links.items()
-        }
+        self._configuration = Configuration(self, resolved, resolved.positions(pose), self._origin)
+        self.default = self._configuration.default[self._configuration.joint_indices]
+        self.velocity_limits = world.tensor(resolved.velocity_limits)
+        self.base = Base(self, self._configuration.base)
+        self.links = {group: LinkGroup(self, group, links) for group, links in resolved.groups.items()}
         self._tool = None if spec.tool is None else Tool(self, spec.tool)
-        self._gripper = None if spec.gripper is None else Gripper(self, spec.gripper)
+        self._carrier: Any = self.base.link if self._tool is None else self._tool.link
+        self._gripper = None if spec.gripper is None else Gripper(self, spec.gripper, resolved.fingers)
 
     @property
     def tool(self) -> Tool:
@@ -163,14 +147,15 @@ class Robot(Part):
         low, high = genesis_api.joint_limits(self.entity, self.dofs)
         self.joint_low, self.joint_high = low.clamp(min=-ONE_TURN), high.clamp(max=ONE_TURN)
         self._moving_links = genesis_api.moving_links(self.entity)
-        self._go_to_default()
+        self._configuration.go_to_default()
         for drive, joints in self._drives:
-            self._tune(drive, self._dofs(tuple(joints)))
+            self._tune(drive, joints)
         if self._tool is not None:
             self._tool.find_workspace()
         self._masses, self._inertias = genesis_api.link_inertia(self.entity, self._moving_links)
         self._mass_scale, self._payload = self._world.ones(1), self._world.zeros()
         self._wind: torch.Tensor | None = None
+        self._joint_offset: torch.Tensor | None = None
 
     def place(
         self,
@@ -191,25 +176,23 @@ class Robot(Part):
         if not isinstance(self.spec.base, Floating):
             raise ArgumentError(f"robot {safe_repr(self.spec.name)} has a fixed base, which cannot be placed")
         height = self._world.tensor([0.0, 0.0, self.spec.base.height])
-        if yaw is not None:
-            orientation = rotations.from_vector(torch.nn.functional.pad(yaw[:, None], (2, 0)))
-        scene_envs = self._world.padded(envs)
-        self.entity.set_pos(self._world.padded(position + height), envs_idx=scene_envs, relative=False)
-        if orientation is not None:
-            self.entity.set_quat(self._world.padded(orientation), envs_idx=scene_envs, relative=False)
-        self._world.version += 1
+        if orientation is None:
+            heading = self._world.zeros() if yaw is None else yaw
+            orientation = rotations.from_vector(torch.nn.functional.pad(heading[:, None], (2, 0)))
+        self._configuration.place_base(envs, position + height, orientation)
 
     def set_joints(self, envs: torch.Tensor, position: torch.Tensor) -> None:
-        """Put the joints somewhere, at rest, in some environments.
+        """Put the joints somewhere, at rest, in some environments; a randomised `joint_offset` is added.
+
+        Joints that follow one of them are placed with it.
 
         Args:
             envs: bool mask `(num_envs,)`.
             position: rad `(num_envs, joints)` or `(joints,)`.
         """
-        padded = self._world.padded(position.expand(self._world.num_envs, -1))
-        dofs = range(self.entity.n_dofs)[self.dofs] if isinstance(self.dofs, slice) else self.dofs
-        genesis_api.set_positions(self.entity, padded, dofs, self._world.padded(envs))
-        self._world.version += 1
+        if self._joint_offset is not None:
+            position = torch.minimum(torch.maximum(position + self._joint_offset, self.joint_low), self.joint_high)
+        self._configuration.set_joints(envs, position.expand(self._world.num_envs, -1))
 
     def command(self, position: torch.Tensor, velocity: torch.Tensor | None = None) -> None:
         """Set the targets of the joints' PD controllers.
@@ -274,7 +257,8 @@ class Robot(Part):
             velocity: What is added to its linear velocity, world frame, m/s `(num_envs, 3)`.
         """
         velocities = self.entity.get_dofs_velocity()
-        velocities[:, :3] += self._world.padded(torch.where(envs[:, None], velocity, 0.0))
+        first = self.base.first_dof
+        velocities[:, first : first + 3] += self._world.padded(torch.where(envs[:, None], velocity, 0.0))
         self.entity.set_dofs_velocity(velocities)
         self._world.version += 1
 
@@ -282,35 +266,26 @@ class Robot(Part):
         """Tool centre at given joint positions, by the simulator's own kinematics; no state changes.
 
         Args:
-            joint_position: The driven joints, or all degrees of freedom of the entity, rad `(n, joints)`.
+            joint_position: The driven joints, or all degrees of freedom of the entity in Genesis's order, rad or
+                metres `(n, joints)`. Free bodies and a floating base are where they start.
 
         Returns:
             World-frame position, metres `(n, 3)`.
         """
-        full = joint_position
-        if joint_position.shape[-1] != self._default_dofs.numel():
-            full = self._default_dofs.expand(joint_position.shape[0], -1).clone()
-            full[:, self.dofs] = joint_position
-        return self.tool.centre(*self._world.link_poses(self.entity, full))
+        driven = joint_position.shape[-1] == len(self.joints)
+        of = self._configuration.of_joints if driven else self._configuration.of_dofs
+        return self.tool.centre(*self._world.link_poses(self.entity, of(joint_position)))
 
     def properties(self) -> dict[str, Property]:
         """Gains, masses and forces that may be randomised."""
-        properties = {
-            "mass_scale": Property(write=self._scale_mass, size=len(self._moving_links)),
-            "payload": Property(write=self._add_payload, nominal=0.0),
-        }
+        properties = {"mass_scale": Property(write=self._scale_mass, size=len(self._moving_links))}
+        if self._carrier is not None:
+            properties["payload"] = Property(write=self._add_payload, nominal=0.0)
+            properties["wind"] = Property(write=self._set_wind, nominal=0.0)
         if self.joints:
             scales = {"kp_scale": "kp", "kv_scale": "kv", "damping_scale": "damping", "armature_scale": "armature"}
             properties |= {name: self._joint_scale(joint_property) for name, joint_property in scales.items()}
-            properties["joint_offset"] = Property(
-                write=lambda offset, envs, rng: self.set_joints(
-                    envs, torch.minimum(torch.maximum(self.default + offset, self.joint_low), self.joint_high)
-                ),
-                nominal=0.0,
-                size=len(self.joints),
-            )
-        if self._tool is not None or isinstance(self.spec.base, Floating):
-            properties["wind"] = Property(write=self._set_wind, nominal=0.0)
+            properties["joint_offset"] = Property(write=self._offset_joints, nominal=0.0, size=len(self.joints))
         return properties
 
     def _joint_scale(self, name: str) -> Property:
@@ -318,7 +293,7 @@ class Robot(Part):
 
         def write(scale: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
             values = self._world.padded(scale * nominal)
-            genesis_api.set_joint_property(self.entity, name, values, self.dofs)
+            genesis_api.set_joint_property(self.entity, name, values, self.dofs, self._world.padded(envs))
 
         return Property(write=write, size=len(self.joints))
 
@@ -332,14 +307,19 @@ class Robot(Part):
 
     def _set_masses(self, envs: torch.Tensor) -> None:
         """Masses of the moving links, with a point mass at the centre of mass of the tool's link or the base."""
-        carrier = self.entity.links[0] if self._tool is None else self._tool.link
         masses = (self._mass_scale * self._masses).expand(-1, len(self._moving_links)).clone()
-        masses[:, self._moving_links.index(carrier.idx_local)] += self._payload
+        if self._carrier is not None:
+            masses[:, self._moving_links.index(self._carrier.idx_local)] += self._payload
         inertias = self._mass_scale[:, :, None, None] * self._inertias
         padded = self._world.padded
         genesis_api.set_link_inertia(
             self.entity, padded(masses), padded(inertias), self._moving_links, padded(envs)
         )
+
+    def _offset_joints(self, offset: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
+        """Begin episodes beside the default pose, or beside where the task puts the joints afterwards."""
+        self._joint_offset = offset
+        self.set_joints(envs, self.default)
 
     def _set_wind(self, strength: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
         """A constant horizontal force on the tool's link or the base, its heading uniform."""
@@ -351,39 +331,37 @@ class Robot(Part):
         self._wind = torch.where(envs[:, None], strength[:, None] * force, self._wind)
 
     def _blow(self) -> None:
-        assert self._wind is not None
-        link = 0 if self._tool is None else self._tool.link.idx_local
-        genesis_api.push_link(self.entity, link, self._world.padded(self._wind))
+        assert self._wind is not None and self._carrier is not None
+        genesis_api.push_link(self.entity, self._carrier.idx_local, self._world.padded(self._wind))
 
-    def _tune(self, drive: PD, dofs: slice | list[int]) -> None:
-        """Give joints the gains and limits that are declared."""
-        if drive.armature is not None:
-            genesis_api.set_dofs(self.entity, "armature", self._world.tensor(drive.armature), dofs)
+    def _tune(self, drive: PD, joints: tuple[JointEntry, ...]) -> None:
+        """Give joints the gains and limits that are declared, and gains of `BANDWIDTH` where nothing has any."""
+        dofs = self._dofs(tuple(joint.name for joint in joints))
+        declared = {"armature": drive.armature, "kp": drive.kp, "kv": drive.kd}
+        for name, value in declared.items():
+            if value is not None:
+                genesis_api.set_dofs(self.entity, name, self._world.tensor(value), dofs)
         if drive.effort is not None:
             genesis_api.set_effort_limit(self.entity, self._world.tensor(drive.effort), dofs)
-        kp, kd = drive.kp, drive.kd
-        if kp is not None:
-            genesis_api.set_dofs(self.entity, "kp", self._world.tensor(kp), dofs)
-        if kd is not None:
-            genesis_api.set_dofs(self.entity, "kv", self._world.tensor(kd), dofs)
-        if drive.bandwidth is not None:
-            self._world.step()  # Genesis knows the inertia of the last step's posture
-            inertia = genesis_api.joint_inertia(self.entity)[dofs]
-            genesis_api.set_dofs(self.entity, "kp", inertia * drive.bandwidth**2, dofs)
-            genesis_api.set_dofs(self.entity, "kv", inertia * (2.0 * DAMPING_RATIO * drive.bandwidth), dofs)
-            self._go_to_default()
+        bandwidth = drive.bandwidth
+        if bandwidth is None and drive.kp is None and not all(joint.drive == "servo" for joint in joints):
+            bandwidth = BANDWIDTH
+        if bandwidth is not None:
+            inertia = self._joint_inertia()[dofs]
+            genesis_api.set_dofs(self.entity, "kp", inertia * bandwidth**2, dofs)
+            genesis_api.set_dofs(self.entity, "kv", inertia * (2.0 * DAMPING_RATIO * bandwidth), dofs)
 
-    def _go_to_default(self) -> None:
-        """Place every environment in the default pose, at rest."""
-        if isinstance(self.spec.base, Floating):
-            x, y, z = self._origin
-            position = self._world.tensor([x, y, z + self.spec.base.height])
-            genesis_api.set_floating_base(self.entity, position)
-            if self.joints:
-                self.entity.set_dofs_position(self.default, self.dofs)
-        else:
-            self.entity.set_dofs_position(self._default_dofs)
+    def _joint_inertia(self) -> torch.Tensor:
+        """Inertia that each joint moves in the default pose, kg·m² `(n_dofs,)`.
+
+        Genesis knows that of the last step's posture, so the world takes a step, which is then undone.
+        """
+        record, _ = genesis_api.solver_record(self._world.scene)
+        self._world.step()
+        inertia = genesis_api.joint_inertia(self.entity)
+        genesis_api.restore_record(self._world.scene, record)
         self._world.version += 1
+        return inertia
 
     def _dofs(self, joints: tuple[str, ...]) -> slice | list[int]:
         """Indices of joints; Genesis reads a slice three times as fast as a list."""
@@ -393,38 +371,25 @@ class Robot(Part):
         return slice(first, first + len(indices)) if contiguous else indices
 
 
-def _speeds(drive: PD, joints: list[str]) -> tuple[float, ...]:
-    """Speed limit of each joint of a drive."""
-    if isinstance(drive.velocity, tuple):
-        if len(drive.velocity) != len(joints):
-            raise ArgumentError(
-                f"velocity={safe_repr(drive.velocity)} is not allowed; it must have {len(joints)} numbers, one "
-                f"for each of {', '.join(joints)}"
-            )
-        return drive.velocity
-    return (VELOCITY_LIMIT if drive.velocity is None else drive.velocity,) * len(joints)
-
-
-def _add_entity(spec: RobotSpec, world: World, origin: Point) -> Any:
+def _add_entity(resolved: ResolvedRobot, world: World, origin: Point) -> Any:
     """Add a robot's entity to a scene.
 
     Raises:
-        ArgumentError: The file does not exist, or its base is fixed where the declaration has a floating one.
+        ArgumentError: Genesis cannot load the file.
     """
     import genesis as gs
 
-    file = find_file(spec.asset)
-    where = {} if origin == (0.0, 0.0, 0.0) else {"pos": origin}
-    if any(isinstance(actuator, Propellers) for actuator in spec.actuators):
-        return world.add_entity(gs.morphs.Drone(file=str(file), **where))
-    if file.suffix != ".urdf":
-        return world.add_entity(gs.morphs.MJCF(file=str(file), **where))
-    # Links that are fixed to another are merged with it, which would lose the tool's and the feet.
-    kept = [] if spec.tool is None else [spec.tool.link]
-    if spec.links:
-        names = list(read_robot_file(file).links)
-        kept += [
-            name for pattern in spec.links.values() for name in matching(pattern, names, f"link in {file.name}")
-        ]
-    fixed = not isinstance(spec.base, Floating)
-    return world.add_entity(gs.morphs.URDF(file=str(file), fixed=fixed, links_to_keep=tuple(kept), **where))
+    spec, path = resolved.spec, resolved.file.path
+    # Genesis would move the frame of a single free body, such as a drone, to its principal axes.
+    options: dict[str, Any] = {"file": str(path), "align": False}
+    if origin != (0.0, 0.0, 0.0):
+        options["pos"] = origin
+    with genesis_reads(path):
+        if any(isinstance(actuator, Propellers) for actuator in spec.actuators):
+            return world.add_entity(gs.morphs.Drone(**options))
+        if path.suffix != ".urdf":
+            return world.add_entity(gs.morphs.MJCF(**options))
+        # Links that are fixed to another are merged with it, which would lose the tool's and the feet.
+        options["links_to_keep"] = tuple(resolved.named_links)
+        fixed = not isinstance(spec.base, Floating) or resolved.base is not None
+        return world.add_entity(gs.morphs.URDF(fixed=fixed, **options))

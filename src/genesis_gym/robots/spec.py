@@ -25,7 +25,7 @@ DAMPING_RATIO = 5.0
 
 Point = tuple[float, float, float]
 
-#: Regular expression of joint names → position, rad or metres.
+#: Name of a joint, or regular expression of joint names → position, rad or metres.
 Pose = Mapping[str, float]
 
 
@@ -57,12 +57,14 @@ class PD:
 
     Attributes:
         joints: Regular expression of joint names, which keeps the file's order, or names in order.
-        kp: N·m/rad or N/m; None for the file's.
+        kp: N·m/rad or N/m; None for that of the file's position servos.
         kd: N·m·s/rad or N·s/m; None for the file's.
         bandwidth: Natural frequency ω, rad/s, from which kp = m ω² and kd = 2 ζ m ω are made, with m each joint's
-            inertia in the default pose and ζ = `DAMPING_RATIO`; instead of `kp` and `kd`.
+            inertia in the default pose and ζ = `DAMPING_RATIO`; instead of `kp` and `kd`. With neither, it is
+            `BANDWIDTH` if a joint has no position servo in the file, as in every URDF file.
         effort: Greatest torque or force, N·m or N; None for the file's.
-        velocity: Greatest speed, rad/s or m/s, one for all joints or one for each; None for `VELOCITY_LIMIT`.
+        velocity: Greatest speed, rad/s or m/s, one for all joints or one for each; None for the file's, and
+            `VELOCITY_LIMIT` where it names none.
         armature: Inertia of the rotor, kg·m²; None for the file's, which is Genesis's 0.1 where it tells none.
     """
 
@@ -161,7 +163,7 @@ class RobotSpec:
         name: What it is called.
         asset: MJCF or URDF file; a relative path is looked up in the working directory, then in Genesis's assets.
         base: Whether it is bolted down or moves freely.
-        default: Joint positions at reset; joints that it does not name stay where the file has them.
+        default: Joint positions at reset; joints that it does not name start where the file has them.
         poses: Further poses by name, such as `"ready"`; as `default`.
         actuators: What drives the joints. The joints of all of them, in this order, are `Robot.joints`.
         tool: Where an arm's tool is; None without one.
@@ -208,6 +210,10 @@ class RobotSpec:
             value = getattr(drive, name)
             if value is not None and not (is_number(value) and value > 0):
                 raise ArgumentError(f"{name}={safe_repr(value)} {where}; it must be a number above 0")
+        if drive.bandwidth is not None and (drive.kp is not None or drive.kd is not None):
+            raise ArgumentError(
+                f"bandwidth={drive.bandwidth} with kp={drive.kp}, kd={drive.kd} {where}; it makes gains of its own"
+            )
         for name in ("kp", "kd", "armature"):
             value = getattr(drive, name)
             if value is not None and not (is_number(value) and value >= 0):
@@ -238,7 +244,8 @@ class RobotSpec:
         positions: dict[str, float] = {}
         there = list(joints)
         for expression, position in (self.default if name is None else self.poses[name]).items():
-            for joint in matching(expression, there, f"joint of robot {safe_repr(self.name)}"):
+            what = f"joint of robot {safe_repr(self.name)}"
+            for joint in [expression] if expression in there else matching(expression, there, what):
                 positions.setdefault(joint, position)
         return positions
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-
 #: First two numbers of the releases that this file is written for.
 TESTED_RELEASES = ("1.4",)
 
@@ -144,18 +143,39 @@ def set_friction_ratio(scene: Any, ratio: torch.Tensor) -> None:
 def forward_kinematics(scene: Any, entity: Any, positions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Poses of links at other positions, without touching the state; it was a method of the entity.
 
+    `forward_kinematics_query` evaluates no more than the tree of an entity's first link, which in MJCF is often
+    the bare world; all other links are where they are at present. So it is asked once for each tree, whose root it
+    then takes for that link.
+
     Args:
         scene: The scene.
         entity: The entity.
-        positions: Generalised positions `(n, positions)`, n at most the scene's environments.
+        positions: Generalised positions `(n, n_qs)`, n at most the scene's environments.
 
     Returns:
         World-frame positions `(n, links, 3)` in metres and quaternions w, x, y, z `(n, links, 4)`.
     """
     import torch
 
+    solver = scene.rigid_solver
     envs = torch.arange(len(positions), device=positions.device)
-    position, quaternion = scene.rigid_solver.forward_kinematics_query(entity, positions, envs)
+    trees: dict[int, list[int]] = {}
+    for link in entity.links:
+        trees.setdefault(link.root_idx, []).append(link.idx_local)
+    first_links = solver.dyn_info.entities.link_start
+    own = entity._idx_in_solver
+    position = positions.new_empty(len(positions), entity.n_links, 3)
+    quaternion = positions.new_empty(len(positions), entity.n_links, 4)
+    for root, links in trees.items():
+        if root == entity.links[0].root_idx:
+            found = solver.forward_kinematics_query(entity, positions, envs)
+        else:
+            first_links[own] = root
+            try:
+                found = solver.forward_kinematics_query(entity, positions, envs)
+            finally:
+                first_links[own] = entity.link_start
+        position[:, links], quaternion[:, links] = found[0][:, links], found[1][:, links]
     return position, quaternion
 
 
@@ -183,36 +203,33 @@ def dofs_of(entity: Any, joints: Sequence[str]) -> list[int]:
     return [entity.get_joint(name).dofs_idx_local[0] for name in joints]
 
 
-def single_joints(entity: Any) -> list[str]:
-    """Names of the joints of one degree of freedom, in Genesis's order."""
-    return [joint.name for joint in entity.joints if joint.n_dofs == 1]
+def joint_places(joint: Any) -> tuple[list[int], list[int]]:
+    """A joint's indices among its entity's generalised positions, and among its degrees of freedom."""
+    return list(joint.qs_idx_local), list(joint.dofs_idx_local)
 
 
-def initial_positions(entity: Any) -> dict[str, float]:
-    """Where the file has joints of one degree of freedom at first: name → rad or metres."""
-    joints = [joint for joint in entity.joints if joint.n_dofs == 1]
-    return {joint.name: float(joint.init_qpos[0]) for joint in joints}
+def is_free(joint: Any) -> bool:
+    """Whether a joint lets its link float, with seven generalised positions and six degrees of freedom."""
+    return bool(joint.n_qs == 7)
 
 
-def set_positions(entity: Any, position: torch.Tensor, dofs: Sequence[int], envs: torch.Tensor) -> None:
-    """Put joints of one degree of freedom somewhere, at rest, in some environments.
+def initial_positions(entity: Any) -> list[float]:
+    """Generalised positions that the file and the entity's place give it, `n_qs` of them."""
+    return [float(value) for value in entity.init_qpos]
+
+
+def set_positions(entity: Any, position: torch.Tensor, indices: Sequence[int], envs: torch.Tensor) -> None:
+    """Set some generalised positions in some environments, and the whole entity at rest there.
 
     Args:
         entity: The entity.
-        position: rad or metres `(num_envs, dofs)`.
-        dofs: Their indices within the entity.
+        position: rad or metres `(num_envs, n)`.
+        indices: Which ones, n of them.
         envs: bool mask `(num_envs,)`.
     """
-    shift = entity.n_qs - entity.n_dofs  # a free base before them has a quaternion for three degrees of freedom
-    entity.set_qpos(position, [dof + shift for dof in dofs], envs_idx=envs)
-
-
-def set_floating_base(entity: Any, position: torch.Tensor) -> None:
-    """Put a free base somewhere, upright and at rest, everywhere; world frame, metres `(3,)`."""
-    qpos = entity.get_qpos()
-    qpos[:, :3] = position
-    qpos[:, 3:7] = position.new_tensor([1.0, 0.0, 0.0, 0.0])
-    entity.set_qpos(qpos)
+    full = entity.get_qpos()
+    full[:, indices] = position
+    entity.set_qpos(full, envs_idx=envs)
 
 
 def joint_limits(entity: Any, dofs: Any) -> tuple[torch.Tensor, torch.Tensor]:
@@ -248,9 +265,25 @@ def joint_property(entity: Any, name: str, dofs: Any) -> torch.Tensor:
     return values[0] if values.ndim == 2 else values
 
 
-def set_joint_property(entity: Any, name: str, values: torch.Tensor, dofs: Any) -> None:
-    """Set `kp`, `kv`, `damping` or `armature`, `(num_envs, dofs)`; the scene must be `per_env`."""
-    getattr(entity, f"set_dofs_{name}")(values, dofs)
+def set_joint_property(
+    entity: Any, name: str, values: torch.Tensor, dofs: Any, envs: torch.Tensor | None = None
+) -> None:
+    """Set `kp`, `kv`, `damping` or `armature`; the scene must be `per_env`.
+
+    After an armature Genesis computes inertias anew, as after masses: see `set_link_inertia`.
+
+    Args:
+        entity: The entity.
+        name: The property.
+        values: Of every environment, `(num_envs, dofs)`.
+        dofs: The degrees of freedom.
+        envs: bool mask `(num_envs,)`; None for all.
+    """
+    indices = None if envs is None else envs.nonzero()[:, 0]
+    if indices is None:
+        getattr(entity, f"set_dofs_{name}")(values, dofs)
+    elif len(indices):
+        getattr(entity, f"set_dofs_{name}")(values[indices], dofs, indices)
 
 
 def joint_inertia(entity: Any) -> torch.Tensor:

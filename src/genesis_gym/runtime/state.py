@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -136,15 +137,27 @@ def _attribute(value: Any, where: str, seen: set[int]) -> Any:
     return None
 
 
-def _hidden_tensor(value: Any) -> str | None:
-    """Where an object that is not walked holds a tensor or a component; None if it does not."""
-    if isinstance(value, (set, frozenset, deque)):
-        return "" if any(isinstance(item, (torch.Tensor, Stateful)) for item in value) else None
-    if isinstance(value, type) or callable(value) or type(value).__module__.partition(".")[0] in _FOREIGN:
+def _hidden_tensor(value: Any, where: str = "", seen: set[int] | None = None) -> str | None:
+    """Where an object that is not walked holds a tensor or something stateful; None if it does not."""
+    seen = set() if seen is None else seen
+    if id(value) in seen or isinstance(value, (type, str)):
         return None
-    for name, attribute in getattr(value, "__dict__", {}).items():
-        if isinstance(attribute, (torch.Tensor, Stateful)):
-            return f" in {name}"
+    seen.add(id(value))
+    if isinstance(value, Mapping):
+        inside = [(where, item) for item in value.values()]
+    elif isinstance(value, (list, tuple, set, frozenset, deque)):
+        inside = [(where, item) for item in value]
+    elif type(value).__module__.partition(".")[0] in _FOREIGN:
+        return None
+    else:
+        slots = {name: getattr(value, name, None) for name in getattr(type(value), "__slots__", ())}
+        attributes = {**slots, **getattr(value, "__dict__", {})}
+        inside = [(where or f" in {name}", item) for name, item in attributes.items()]
+    for place, item in inside:
+        if isinstance(item, (torch.Tensor, Stateful)):
+            return place
+        if (hidden := _hidden_tensor(item, place, seen)) is not None:
+            return hidden
     return None
 
 
@@ -176,7 +189,10 @@ def _loaded(value: Any, state: Any, seen: set[int]) -> Any:
         present = {str(name) for name in value}
         tensors = {name: part for name, part in state.items() if isinstance(part, torch.Tensor)}
         loaded_items.update({name: part.clone() for name, part in tensors.items() if name not in present})
-        return type(value)(loaded_items)
+        loaded_dict = copy.copy(value)  # whatever kind of dictionary it is
+        loaded_dict.clear()
+        loaded_dict.update(loaded_items)
+        return loaded_dict
     if isinstance(value, list) and all(isinstance(item, torch.Tensor) for item in value):
         example = value[0].device if value else None
         return [part.to(example or part.device, copy=True) for part in state.values()]

@@ -7,7 +7,13 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from genesis_gym.errors import ArgumentError, check_choice, check_positive_int, safe_repr
+from genesis_gym.errors import (
+    ArgumentError,
+    UnexpectedArgumentError,
+    check_choice,
+    check_positive_int,
+    safe_repr,
+)
 from genesis_gym.registration import TASKS, load
 from genesis_gym.tasks.task import Evaluation, GoalTask, Group, Task
 from genesis_gym.world import Physics
@@ -28,7 +34,8 @@ def make_task(task: str | type[Task] | Task, options: Mapping[str, Any], others:
         The task.
 
     Raises:
-        ArgumentError: The name or an option is unknown, or an option has a value that is not allowed.
+        UnexpectedArgumentError: There is no such option.
+        ArgumentError: The task is unknown, or an option has a value that is not allowed.
     """
     if isinstance(task, str):
         check_choice("task", task, TASKS)
@@ -37,13 +44,19 @@ def make_task(task: str | type[Task] | Task, options: Mapping[str, Any], others:
         raise ArgumentError(f"task={safe_repr(task)} is not allowed; it must be a name, a Task or its class")
     fields: Any = dataclasses.fields(task) if dataclasses.is_dataclass(task) else ()
     own = [field.name for field in fields if field.init]
+    called = getattr(task, "__name__", type(task).__name__)
     for name in options:
-        check_choice(
-            f"argument of {getattr(task, '__name__', type(task).__name__)}", name, [*own, *SETTINGS, *others]
-        )
+        try:
+            check_choice(f"argument of {called}", name, [*own, *SETTINGS, *others])
+        except ArgumentError as error:
+            raise UnexpectedArgumentError(f"unexpected keyword argument {safe_repr(name)}: {error}") from None
     arguments = {name: value for name, value in options.items() if name in own}
     if isinstance(task, type):
         made = task(**arguments)
+    elif "world" in vars(task):
+        raise ArgumentError(
+            f"task={type(task).__name__}(…) is in another environment already; give its class, or a new instance"
+        )
     else:
         made = copy.deepcopy(task)
         for name, value in arguments.items():

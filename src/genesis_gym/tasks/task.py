@@ -11,7 +11,7 @@ import torch
 
 from genesis_gym.actions import Actions, ActionTerm
 from genesis_gym.robots import RobotSpec, find_robot
-from genesis_gym.world import Component, Physics, World
+from genesis_gym.world import Component, Physics, Viewpoint, World
 
 #: Named parts, concatenated in order, or one tensor of any shape and dtype, such as an image.
 Group = Mapping[str, torch.Tensor] | torch.Tensor
@@ -54,6 +54,7 @@ class Task(Component):
             `critic` has none.
         scale: Part of an observation → factor, applied after the noise.
         clip: Part of an observation → bound of its magnitude, applied last; one number bounds every part.
+        viewpoint: From where the scene is drawn.
         agents: Name of an agent → names of the action terms that are its own; for several agents only.
         robot: The robot, of tasks that declare such a field; a name in `genesis_gym.robots.ROBOTS` is looked up.
         world: The world, from `build` on.
@@ -69,6 +70,7 @@ class Task(Component):
     noise: ClassVar[Mapping[str, float]] = {}
     scale: ClassVar[Mapping[str, float]] = {}
     clip: ClassVar[Mapping[str, float] | float] = {}
+    viewpoint: ClassVar[Viewpoint] = Viewpoint()
     agents: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     world: World
     actions: Actions

@@ -24,11 +24,13 @@ class Bounds:
     Attributes:
         low: Least value.
         high: Greatest value.
+        integer: Whether it is a whole number.
         per_env: Whether Genesis must solve the scene with gains and masses of each environment.
     """
 
     low: float = 0.0
     high: float = math.inf
+    integer: bool = False
     per_env: bool = False
 
 
@@ -45,7 +47,7 @@ PROPERTIES = {
     "joint_offset": Bounds(low=-math.pi),  # rad from the default pose at reset, one for each joint
     "mass_scale": Bounds(low=1e-6, per_env=True),  # of mass and inertia, one for each moving link
     "payload": Bounds(per_env=True),  # kg at the centre of mass of the tool's link or the base
-    "action_latency": Bounds(high=100.0),  # control steps by which actions arrive late
+    "action_latency": Bounds(high=100.0, integer=True),  # control steps by which actions arrive late
 }
 
 #: Properties `noise.<part>`: standard deviation of the noise of a part of the observation, in the part's unit.
@@ -87,6 +89,10 @@ def check_ranges(given: object) -> Ranges:
             raise ArgumentError(
                 f"randomization: {name}={safe_repr(bounds)} is not allowed; it must lie between {known.low:g} and "
                 f"{known.high:g}"
+            )
+        if known is not None and known.integer and not (low.is_integer() and high.is_integer()):
+            raise ArgumentError(
+                f"randomization: {name}={safe_repr(bounds)} is not allowed; it must be two whole numbers"
             )
         ranges[name] = (low, high)
     return ranges

@@ -2,10 +2,11 @@
 
 from genesis_gym.world.component import Component, Property
 from genesis_gym.world.objects import Articulation, Bin, Box, Cylinder, Ground, Marker, Object, Table
-from genesis_gym.world.physics import SOFT, STIFF, ContactModel, Physics
+from genesis_gym.world.part import Part
+from genesis_gym.world.physics import SOFT, STIFF, ContactModel, Physics, Viewpoint
 from genesis_gym.world.sensors import Contacts
 from genesis_gym.world.terrain import Flat, Terrain
-from genesis_gym.world.world import Part, World
+from genesis_gym.world.world import World
 
 __all__ = [
     "SOFT",
@@ -26,5 +27,6 @@ __all__ = [
     "Property",
     "Table",
     "Terrain",
+    "Viewpoint",
     "World",
 ]

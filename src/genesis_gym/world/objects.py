@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 
-from genesis_gym.world.world import Part, World
+from genesis_gym.world.part import Part
+from genesis_gym.world.world import World
 
 Point = tuple[float, float, float]
 Color = tuple[float, float, float]

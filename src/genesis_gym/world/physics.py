@@ -1,4 +1,4 @@
-"""How a scene is solved."""
+"""How a scene is solved, and from where it is drawn."""
 
 from __future__ import annotations
 
@@ -26,6 +26,19 @@ class ContactModel:
 SOFT = ContactModel(elliptic=False)
 #: For what is grasped and pushed: it neither creeps, jitters nor sinks in. Costs a fifth of the speed of an arm.
 STIFF = ContactModel(elliptic=True, impedance=0.99)
+
+
+@dataclass(frozen=True)
+class Viewpoint:
+    """From where a scene is drawn; the default frames an arm.
+
+    Attributes:
+        position: Of the camera, world frame, metres.
+        target: What it looks at, world frame, metres.
+    """
+
+    position: tuple[float, float, float] = (1.4, -1.35, 1.05)
+    target: tuple[float, float, float] = (0.34, 0.0, 0.37)
 
 
 @dataclass(frozen=True, kw_only=True)

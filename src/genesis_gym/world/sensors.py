@@ -7,7 +7,8 @@ from typing import Protocol
 import torch
 
 from genesis_gym.runtime.random import EnvRandom
-from genesis_gym.world.world import Part, World
+from genesis_gym.world.part import Part
+from genesis_gym.world.world import World
 
 #: A contact counts from this force on, N.
 CONTACT_FORCE = 1.0

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from genesis_gym.runtime.random import EnvRandom
-from genesis_gym.world.world import Part, World
+from genesis_gym.world.part import Part
+from genesis_gym.world.world import World
 
 
 class Terrain(Part):

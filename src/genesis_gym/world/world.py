@@ -15,22 +15,20 @@ from genesis_gym.errors import ArgumentError, MissingDependencyError, safe_repr
 from genesis_gym.runtime import genesis_api, kernel_replay, memory_workarounds
 from genesis_gym.runtime.backend import is_running, kernel_cache_is_cold, require_running, running_genesis, start
 from genesis_gym.runtime.random import EnvRandom
-from genesis_gym.runtime.state import Cache
 from genesis_gym.runtime.startup_patches import quick_introspection
 from genesis_gym.runtime.system import require_display
 from genesis_gym.world.component import Component, Property
-from genesis_gym.world.physics import Physics
+from genesis_gym.world.physics import Physics, Viewpoint
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 logger = logging.getLogger("genesis_gym")
 
-#: Camera frame in pixels (width, height), and where it stands and looks in the world frame, in metres.
+#: Camera frame in pixels (width, height), and its vertical field of view.
 CAMERA_RESOLUTION = (480, 360)
-CAMERA_POSITION = (1.4, -1.35, 1.05)
-CAMERA_TARGET = (0.34, 0.0, 0.37)
 CAMERA_FOV_DEGREES = 34
+DEFAULT_VIEWPOINT = Viewpoint()
 
 STANDARD_GRAVITY = 9.81
 
@@ -77,6 +75,7 @@ class World(Component):
         device: str = "auto",
         show_viewer: bool = False,
         camera_envs: Sequence[int] = (),
+        viewpoint: Viewpoint = DEFAULT_VIEWPOINT,
     ) -> None:
         """Prepare an empty scene.
 
@@ -87,6 +86,7 @@ class World(Component):
             device: One of `genesis_gym.runtime.DEVICES`.
             show_viewer: Open Genesis's viewer.
             camera_envs: Environments that `render` shows by default; with none there is no camera.
+            viewpoint: Of the camera and the viewer.
 
         Raises:
             MissingDependencyError: A viewer is asked for and there is no display, or a library is missing.
@@ -101,6 +101,7 @@ class World(Component):
         self.parts: dict[str, Component] = {}
         self.has_viewer = show_viewer
         self.visual = show_viewer or bool(camera_envs)
+        self._viewpoint = viewpoint
         self.version = 0
         self._scene_envs = max(2, num_envs)
         self.scene = self._new_viewed_scene() if show_viewer else self._new_scene()
@@ -394,7 +395,9 @@ class World(Component):
                 ),
                 vis_options=genesis_api.vis_options(gs),
                 viewer_options=gs.options.ViewerOptions(
-                    camera_pos=CAMERA_POSITION, camera_lookat=CAMERA_TARGET, camera_fov=CAMERA_FOV_DEGREES
+                    camera_pos=self._viewpoint.position,
+                    camera_lookat=self._viewpoint.target,
+                    camera_fov=CAMERA_FOV_DEGREES,
                 ),
                 show_viewer=self.has_viewer,
             )
@@ -402,44 +405,8 @@ class World(Component):
     def _add_camera(self) -> Any:
         return self.scene.add_camera(
             res=CAMERA_RESOLUTION,
-            pos=CAMERA_POSITION,
-            lookat=CAMERA_TARGET,
+            pos=self._viewpoint.position,
+            lookat=self._viewpoint.target,
             fov=CAMERA_FOV_DEGREES,
             GUI=False,
         )
-
-
-class Part(Component):
-    """Something in the world. What is read of it is kept until the world changes.
-
-    Attributes:
-        name: What it is called.
-    """
-
-    name: str | None = None
-
-    def attach(self, world: World, name: str) -> None:
-        """Remember where it is."""
-        self.name = name
-        self._world = world
-        self._cache = Cache()
-        self._cached_version = -1
-
-    @property
-    def world(self) -> World:
-        """The world that it is in."""
-        return self._world
-
-    def _read(self, name: str, get: Callable[[], torch.Tensor]) -> torch.Tensor:
-        """A quantity of every environment, read from the simulator at most once while nothing moves."""
-        if self._cached_version != self._world.version:
-            self._cache.clear()
-            self._cached_version = self._world.version
-        value = self._cache.get(name)
-        if value is None:
-            value = self._cache[name] = self._world.visible(get())
-        return value
-
-    def _state_items(self) -> Iterator[tuple[str, Any]]:
-        """All but the world, which holds its parts."""
-        return ((name, value) for name, value in vars(self).items() if name != "_world")

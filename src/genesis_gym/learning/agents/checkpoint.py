@@ -12,9 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
-
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.agents.learner import Learner
 from genesis_gym.learning.agents.ranks import gather, rank, world_size
@@ -27,9 +25,12 @@ from genesis_gym.learning.agents.state import (
     portable,
 )
 from genesis_gym.learning.runs.files import MAX_CHECKPOINT, check_folder, read_state
-from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, write_whole
+from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, write_state
 
 CHECKPOINT_VERSION = 1
+
+#: Parts of an observation that an error names at most.
+MAX_NAMED = 12
 
 
 class Score(NamedTuple):
@@ -64,7 +65,7 @@ def save_checkpoint(learner: Learner, folder: Path, best: Score) -> None:
         "model": portable(learner.model_state()),
         "shares": list(shares),
     }
-    write_whole(folder / CHECKPOINT_FILE, lambda path: torch.save(checkpoint, path))
+    write_state(folder / CHECKPOINT_FILE, checkpoint)
 
 
 def read_checkpoint(folder: Path) -> State:
@@ -209,7 +210,7 @@ def check_match(there: str, theirs: Mapping[str, int], here: str, ours: Mapping[
     )
 
 
-def observation_sizes(env: BatchedEnv) -> dict[str, int]:
+def observation_sizes(env: Core) -> dict[str, int]:
     """The parts of an environment's observation and their sizes, in order.
 
     Args:
@@ -228,4 +229,6 @@ def observation_sizes(env: BatchedEnv) -> dict[str, int]:
 
 
 def _in_words(sizes: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={size}" for name, size in sizes.items()) or "nothing"
+    words = [f"{str(name)[:50]}={size}" for name, size in sizes.items()]
+    more = [f"and {len(words) - MAX_NAMED} more"] if len(words) > MAX_NAMED else []
+    return ", ".join([*words[:MAX_NAMED], *more]) or "nothing"

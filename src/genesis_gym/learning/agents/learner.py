@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import GenesisGymError
 from genesis_gym.learning.agents.episodes import EpisodeStatistics
 from genesis_gym.learning.agents.policy import Observation, Policy, is_finite
@@ -55,7 +55,7 @@ class Learner(ABC):
 
     logs_each_rollout: bool = True
 
-    def __init__(self, config: TrainConfig, env: BatchedEnv) -> None:
+    def __init__(self, config: TrainConfig, env: Core) -> None:
         self.config = config
         self.env = env
         self.episodes = EpisodeStatistics(env.num_envs)

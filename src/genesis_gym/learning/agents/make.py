@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from types import ModuleType
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError, GenesisGymError, MissingDependencyError
 from genesis_gym.learning.agents.learner import Learner
 from genesis_gym.learning.agents.policy import Policy
@@ -22,7 +23,7 @@ def check_library(config: TrainConfig) -> None:
     _library(config)
 
 
-def make_learner(config: TrainConfig, env: BatchedEnv) -> Learner:
+def make_learner(config: TrainConfig, env: Core) -> Learner:
     """Make the learner that a config describes, untrained; torch's and NumPy's global generators are seeded.
 
     Args:
@@ -45,7 +46,7 @@ def make_learner(config: TrainConfig, env: BatchedEnv) -> Learner:
     return learner
 
 
-def make_policy(config: TrainConfig, env: BatchedEnv) -> Policy:
+def make_policy(config: TrainConfig, env: Core) -> Policy:
     """Make the policy that a config describes, untrained.
 
     Args:
@@ -65,9 +66,7 @@ def _library(config: TrainConfig) -> ModuleType:
         if isinstance(config.hyperparameters, RslRlPPOHyperparameters):
             # RSL-RL imports GitPython, which cannot be imported without a git command unless it is told so.
             os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-            from genesis_gym.learning.agents import rsl_rl
-
-            return rsl_rl
+            return import_module("genesis_gym.learning.agents.rsl_rl")
         if config.algorithm == "TQC":
             import sb3_contrib  # noqa: F401
     except ImportError as error:
@@ -76,6 +75,4 @@ def _library(config: TrainConfig) -> ModuleType:
         raise MissingDependencyError(
             f"{library} cannot be imported ({reason}): pip install 'genesis-gym[{extra}]'"
         ) from error
-    from genesis_gym.learning.agents import sb3
-
-    return sb3
+    return import_module("genesis_gym.learning.agents.sb3")

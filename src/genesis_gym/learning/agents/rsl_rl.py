@@ -21,7 +21,7 @@ from tensordict import TensorDict
 from torch import distributed, nn
 
 from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError
 from genesis_gym.learning.agents.episodes import AVERAGED
 from genesis_gym.learning.agents.learner import Hook, Learner
@@ -57,7 +57,7 @@ class RslRlPolicy(Policy):
         """Refuse nothing: any finite numbers act."""
 
 
-def make_policy(config: TrainConfig, env: BatchedEnv) -> RslRlPolicy:
+def make_policy(config: TrainConfig, env: Core) -> RslRlPolicy:
     """Make an untrained policy."""
     groups, models = observation_groups(env), model_configs(config)
     observation: Any = {name: torch.zeros_like(value[:1]).cpu() for name, value in env.observation.items()}
@@ -66,7 +66,7 @@ def make_policy(config: TrainConfig, env: BatchedEnv) -> RslRlPolicy:
     return RslRlPolicy(actor, critic)
 
 
-def observation_groups(env: BatchedEnv) -> dict[str, list[str]]:
+def observation_groups(env: Core) -> dict[str, list[str]]:
     """The groups of the observation that actor and critic see: `critic` is the critic's own where there is one.
 
     Raises:
@@ -104,7 +104,7 @@ class RslRlLearner(Learner):
         algorithm: RSL-RL's object.
     """
 
-    def __init__(self, config: TrainConfig, env: BatchedEnv) -> None:
+    def __init__(self, config: TrainConfig, env: Core) -> None:
         """Make the algorithm that a config describes, untrained. Every rank makes its own and takes its share.
 
         Args:

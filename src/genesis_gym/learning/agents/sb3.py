@@ -17,7 +17,7 @@ from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 from stable_baselines3.common.running_mean_std import RunningMeanStd
 
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError
 from genesis_gym.learning.agents.learner import DivergedError, Hook, Learner
 from genesis_gym.learning.agents.policy import is_finite
@@ -48,7 +48,7 @@ class Sb3Learner(Learner):
         model: SB3's object.
     """
 
-    def __init__(self, config: TrainConfig, env: BatchedEnv) -> None:
+    def __init__(self, config: TrainConfig, env: Core) -> None:
         """Make the model that a config describes, untrained.
 
         Args:

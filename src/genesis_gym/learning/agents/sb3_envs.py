@@ -10,7 +10,7 @@ from gymnasium.spaces import Dict
 from stable_baselines3 import HerReplayBuffer
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper, VecNormalize
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError
 from genesis_gym.learning.agents.episodes import EpisodeStatistics
 from genesis_gym.learning.config.train_config import TrainConfig
@@ -82,7 +82,7 @@ def wrapped(env: VecEnv, arguments: dict[str, Any], groups: Sequence[str]) -> Ve
     return env
 
 
-def hindsight(config: TrainConfig, env: BatchedEnv, arguments: dict[str, Any]) -> dict[str, Any]:
+def hindsight(config: TrainConfig, env: Core, arguments: dict[str, Any]) -> dict[str, Any]:
     """Turn the hyperparameter of hindsight (Andrychowicz et al., 2017) into SB3's arguments."""
     goals = arguments.pop("n_sampled_goal", None)
     if goals is None or not config.goal:

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from torch import nn
 
 from genesis_gym.adapters.spaces import POLICY, action_space, observation_space
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.learning.agents.policy import Observation, Policy
 from genesis_gym.learning.config.hyperparameters import Sb3Hyperparameters
 from genesis_gym.learning.config.train_config import TrainConfig
@@ -102,7 +102,7 @@ class Sb3Policy(Policy):
                 raise ValueError(f"normalizer.{name} must be above 0")
 
 
-def make_policy(config: TrainConfig, env: BatchedEnv) -> Sb3Policy:
+def make_policy(config: TrainConfig, env: Core) -> Sb3Policy:
     """Make an untrained policy."""
     space = observation_space(env)
     algorithm: Any = find_algorithm(config.algorithm)
@@ -126,12 +126,12 @@ def policy_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
     return {name: list(value) if isinstance(value := arguments.pop(name), tuple) else value for name in names}
 
 
-def vector_groups(env: BatchedEnv) -> dict[str, tuple[int, ...]]:
+def vector_groups(env: Core) -> dict[str, tuple[int, ...]]:
     """Groups of the observation that are vectors, and so can be normalised → their shape."""
     return {group: value.shape[1:] for group, value in env.observation.items() if value.ndim == 2}
 
 
-def make_normalizer(config: TrainConfig, env: BatchedEnv) -> Normalizer:
+def make_normalizer(config: TrainConfig, env: Core) -> Normalizer:
     """The normaliser that a config asks for, with no statistics yet."""
     hyperparameters = config.hyperparameters
     assert isinstance(hyperparameters, Sb3Hyperparameters)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import GenesisGymError, check_positive_int
 from genesis_gym.learning.agents.policy import Act, Observation
 from genesis_gym.learning.evaluation.episodes import PlayStep, episodes
@@ -35,7 +35,7 @@ class Demonstration:
     terminations: torch.Tensor
 
 
-def collect(env: BatchedEnv, act: Act, count: int, seed: int = 0) -> tuple[list[Demonstration], int]:
+def collect(env: Core, act: Act, count: int, seed: int = 0) -> tuple[list[Demonstration], int]:
     """Play episodes side by side until enough have succeeded.
 
     Args:

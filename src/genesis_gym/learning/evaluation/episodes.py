@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError, check_positive_int
 from genesis_gym.learning.agents.policy import Act, Observation
 
@@ -53,7 +53,7 @@ class PlayStep:
         return self.terminated | self.truncated
 
 
-def episodes(env: BatchedEnv, act: Act, count: int, seed: int, *, envs: int | None = None) -> Iterator[PlayStep]:
+def episodes(env: Core, act: Act, count: int, seed: int, *, envs: int | None = None) -> Iterator[PlayStep]:
     """Play episodes side by side, one in each environment, in as many rounds as are needed.
 
     Episode k starts from seed + k whatever the number of environments. Each round lasts until all of its episodes
@@ -84,7 +84,7 @@ def episodes(env: BatchedEnv, act: Act, count: int, seed: int, *, envs: int | No
         yield from _round(env, act, first, min(envs, count - first), seed)
 
 
-def _round(env: BatchedEnv, act: Act, first: int, count: int, seed: int) -> Iterator[PlayStep]:
+def _round(env: Core, act: Act, first: int, count: int, seed: int) -> Iterator[PlayStep]:
     def own(values: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: value[:count] for name, value in values.items()}
 

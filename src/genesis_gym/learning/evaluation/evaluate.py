@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import check_positive_int
 from genesis_gym.learning.agents.load import open_run
 from genesis_gym.learning.agents.policy import Act
@@ -33,7 +33,7 @@ DISTANCE = "distance_to_target"
 MAX_ENVS = 256
 
 
-def evaluate_policy(env: BatchedEnv, act: Act, count: int, seed: int = EVALUATION_SEED) -> EvaluationResult:
+def evaluate_policy(env: Core, act: Act, count: int, seed: int = EVALUATION_SEED) -> EvaluationResult:
     """Evaluate a policy; the environment's own episodes are restored afterwards.
 
     Args:
@@ -92,7 +92,7 @@ def evaluate_run(
 class _Tally:
     """Sums up the episodes of an evaluation, round by round."""
 
-    def __init__(self, env: BatchedEnv) -> None:
+    def __init__(self, env: Core) -> None:
         self._env = env
         self._columns: dict[str, list[Any]] = {}
         self._round: dict[str, torch.Tensor] = {}
@@ -128,7 +128,7 @@ class _Tally:
         }
         if DISTANCE in step.metrics:
             self._round["final_distance"] = step.metrics[DISTANCE].double()
-        if goal is not None:
+        if goal is not None and len(goal) == self._env.num_envs:  # of several processes only the first tells
             self._round["goal"] = goal[: step.count].clone()
 
     def result(self, seed: int) -> EvaluationResult:

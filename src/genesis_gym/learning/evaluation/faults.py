@@ -16,7 +16,7 @@ from genesis_gym.errors import ArgumentError, RunFolderError, safe_repr
 from genesis_gym.learning.agents.state import State, check_like, portable
 from genesis_gym.learning.config.train_config import TrainConfig, parse_config
 from genesis_gym.learning.runs.files import MAX_CHECKPOINT, read_state
-from genesis_gym.learning.runs.folder import write_whole
+from genesis_gym.learning.runs.folder import write_state
 
 logger = logging.getLogger("genesis_gym")
 
@@ -87,7 +87,7 @@ class FaultRecorder:
         self._folder.mkdir(exist_ok=True)
         number = len(list(self._folder.glob("fault-*.pt"))) + 1
         path = self._folder / f"fault-{number:03d}.pt"
-        write_whole(path, lambda file: torch.save(self._content(faulty), file))
+        write_state(path, self._content(faulty))
         self._files += 1
         envs = faulty.nonzero().flatten().tolist()
         last = f"; {MAX_FILES} files are written, and no more will be" if self._files == MAX_FILES else ""
@@ -212,7 +212,7 @@ def replay_fault(fault: Fault, device: str = "auto") -> Replay:
     """
     config = fault.config
     arguments = config.training_env()
-    if "curriculum" not in fault.start:  # it happened in an evaluation
+    if "_curriculum" not in fault.start:  # it happened in an evaluation
         arguments["curriculum"] = None
     env = make_core(config.env, config.num_envs, device=device, **arguments)
     try:

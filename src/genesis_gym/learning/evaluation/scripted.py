@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from genesis_gym.core import BatchedEnv
+from genesis_gym.core.result import Observation
 from genesis_gym.errors import ArgumentError
-from genesis_gym.learning.agents.policy import Observation
 from genesis_gym.tasks.manipulation import grasp, stack
 from genesis_gym.tasks.manipulation.funnel import through_funnel
 

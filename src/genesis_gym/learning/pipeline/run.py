@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import psutil
 from rich.console import Console
 
-from genesis_gym.core import BatchedEnv
-from genesis_gym.core.make import make_core
+from genesis_gym.core import BatchedEnv, Core
+from genesis_gym.core.make import make_core, make_sharded_core
 from genesis_gym.errors import ArgumentError, GenesisGymError, WriteError
 from genesis_gym.learning.agents.make import check_library
 from genesis_gym.learning.agents.policy import Act
@@ -163,6 +163,7 @@ def run_pipeline(
         write_json(folder / EVALUATION_FILE, dataclasses.asdict(evaluation))
         draw_pictures(folder)
         if video:
+            assert isinstance(env, BatchedEnv), "several processes have no camera"
             _film(env, act, folder, console)
         laps.lap("pictures")
     except OSError as error:
@@ -198,12 +199,12 @@ def take_part(config: TrainConfig, folder: Path, *, device: str = "auto", init_f
         env.close()
 
 
-def _make_env(config: TrainConfig, envs: int, device: str, camera_envs: Sequence[int] = ()) -> BatchedEnv:
+def _make_env(config: TrainConfig, envs: int, device: str, camera_envs: Sequence[int] = ()) -> Core:
     """Build the environment of a training."""
-    arguments = config.training_env()
-    if config.num_workers > 1:
-        arguments["num_workers"] = config.num_workers
-    return make_core(config.env, envs, device=device, camera_envs=camera_envs, **arguments)
+    arguments = {"device": device, "camera_envs": camera_envs, **config.training_env()}
+    if config.num_workers == 1:
+        return make_core(config.env, envs, **arguments)
+    return make_sharded_core(config.env, envs, config.num_workers, **arguments)
 
 
 def envs_of_rank(config: TrainConfig) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.learning.config.presets import find_preset
 from genesis_gym.learning.config.train_config import TrainConfig
 from genesis_gym.runtime import describe_device
@@ -49,7 +49,7 @@ class RunFacts(BaseModel):
     seconds: dict[str, NonNegativeFloat] = {}
 
 
-def describe_run(env: BatchedEnv, init_from: Path | None = None, imports: Sequence[str] = ()) -> RunFacts:
+def describe_run(env: Core, init_from: Path | None = None, imports: Sequence[str] = ()) -> RunFacts:
     """Gather the facts of a run that begins now.
 
     Args:

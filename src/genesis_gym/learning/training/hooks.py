@@ -15,7 +15,7 @@ from types import FrameType
 import psutil
 import torch
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.learning.agents.checkpoint import Score, save_checkpoint
 from genesis_gym.learning.agents.learner import Hook, Learner, StopTraining
 from genesis_gym.learning.agents.policy import save_policy
@@ -40,7 +40,7 @@ REPLAY_CHECKPOINT_SECONDS = 600.0
 class RandomEpisodeLength(Hook):
     """Begins a training in the middle of episodes, in each environment at another step."""
 
-    def __init__(self, env: BatchedEnv) -> None:
+    def __init__(self, env: Core) -> None:
         self._env = env
 
     def before_training(self, learner: Learner) -> None:
@@ -59,7 +59,7 @@ class FiniteCheck(Hook):
 class TrainingLog(Hook):
     """Logs the learner's figures, episodes, faults, the curriculum and memory."""
 
-    def __init__(self, env: BatchedEnv, config: TrainConfig, log: RunLog) -> None:
+    def __init__(self, env: Core, config: TrainConfig, log: RunLog) -> None:
         self._env = env
         self._curriculum = config.curriculum is not None
         self._log = log

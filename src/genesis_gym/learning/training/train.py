@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from genesis_gym.core import BatchedEnv
+from genesis_gym.core import Core
 from genesis_gym.errors import RunFolderError
 from genesis_gym.learning.agents.checkpoint import Score, load_model, resume, save_checkpoint
 from genesis_gym.learning.agents.learner import DivergedError, Hook, Learner, StopTraining
@@ -37,7 +37,7 @@ from genesis_gym.learning.training.hooks import (
 
 def train(
     config: TrainConfig,
-    env: BatchedEnv,
+    env: Core,
     folder: Path,
     hooks: Sequence[Hook] = (),
     *,
@@ -84,18 +84,18 @@ def train(
     if of_first_rank(learner.timesteps) != (learner.timesteps,):
         raise RunFolderError(f"{folder} is not as rank 0 sees it: every machine must have the run folder")
     # Nothing is written before this line: a refused run leaves nothing behind.
-    log = make_log(folder, config, learner.timesteps, wandb_project) if rank() == 0 else RunLog()
-    evaluation = PeriodicEvaluation(config, folder, log, show_evaluation)
-    evaluation.best = best
-    checkpoints = Checkpoints(evaluation, folder)
-    recorder = env.recorder
-    if dump_faults:
-        env.recorder = FaultRecorder(folder / FAULTS_FOLDER, config)
+    log, recorder = RunLog(), env.recorder
     try:
+        if dump_faults:
+            env.recorder = FaultRecorder(folder / FAULTS_FOLDER, config)
         if rank() == 0:
+            log = make_log(folder, config, learner.timesteps, wandb_project)
             remove_torn(folder)
             write_json(folder / CONFIG_FILE, config.model_dump(mode="json"))
             learner.episodes.writer = make_episode_log(folder, config.env)
+        evaluation = PeriodicEvaluation(config, folder, log, show_evaluation)
+        evaluation.best = best
+        checkpoints = Checkpoints(evaluation, folder)
         with graceful_stop(checkpoints):
             _learn(
                 learner, [*start, FiniteCheck(), evaluation, checkpoints, TrainingLog(env, config, log), *hooks]

@@ -11,7 +11,7 @@ from genesis_gym.actions import Gripper, ToolPosition
 from genesis_gym.robots import FRANKA, Robot
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.tasks.task import Evaluation, Group, Task
-from genesis_gym.world import Box, Physics, Table, World
+from genesis_gym.world import Box, Marker, Physics, Table, Viewpoint, World
 
 #: An arm holds the bar from this force on, N.
 HOLDING_FORCE = 0.5
@@ -28,6 +28,7 @@ class HandOver(Task):
     physics = Physics(dt=0.01)
     decimation = 4  # 25 Hz
     episode_seconds = 8.0
+    viewpoint = Viewpoint((2.0, -1.3, 1.3), (0.25, 0.0, 0.25))
     agents = {side: (f"{side}_tool", f"{side}_gripper") for side in ("left", "right")}  # noqa: RUF012
     reward_weights = {"reach": -0.4, "grasp": -0.4, "place": -0.2, "success": 2.0}  # noqa: RUF012
 
@@ -42,6 +43,7 @@ class HandOver(Task):
             self.add_action(ToolPosition(arm), name=f"{side}_tool")
             self.add_action(Gripper(arm), name=f"{side}_gripper")
         self.bar = world.add(Box((0.24, 0.03, 0.03), density=600.0), name="bar", position=(0.5, 0.27, 0.015))
+        self._marker = world.add(Marker(self.tolerance), name="target")
         self.target = world.zeros(3)
 
     def reset(self, envs: torch.Tensor, rng: EnvRandom) -> None:
@@ -52,18 +54,17 @@ class HandOver(Task):
 
     def observe(self) -> Mapping[str, Group]:
         """What both arms see, SI units, world frame."""
-        parts = {
-            f"{side}/{name}": part for side, arm in self.arms.items() for name, part in self._seen(arm).items()
-        }
+        parts: dict[str, torch.Tensor] = {}
+        for side, arm in self.arms.items():
+            parts[f"{side}/joint_position"] = arm.joint_position
+            parts[f"{side}/gripper_opening"] = arm.gripper.opening
+            parts[f"{side}/grip_force"] = arm.gripper.force[:, None]
+            parts[f"{side}/to_bar"] = self.bar.position - arm.tool.position
         return {"policy": {**parts, "to_target": self.target - self.bar.position}}
 
-    def _seen(self, arm: Robot) -> dict[str, torch.Tensor]:
-        return {
-            "joint_position": arm.joint_position,
-            "gripper_opening": arm.gripper.opening,
-            "grip_force": arm.gripper.force[:, None],
-            "to_bar": self.bar.position - arm.tool.position,
-        }
+    def show(self) -> None:
+        """Move the marker to the target."""
+        self._marker.show_at(self.target)
 
     def goal(self) -> torch.Tensor:
         """The target."""
@@ -72,15 +73,10 @@ class HandOver(Task):
     def evaluate(self) -> Evaluation:
         """Success is a bar at the target that only the right arm holds."""
         distance = (self.target - self.bar.position).norm(dim=-1)
-        given = self.arms["left"].gripper.force < HOLDING_FORCE
-        taken = self.arms["right"].gripper.force >= HOLDING_FORCE
-        return Evaluation(
-            terminated={
-                "success": (distance < self.tolerance) & given & taken,
-                "dropped": self.bar.position[:, 2] < -0.1,
-            },
-            metrics={"distance_to_target": distance},
-        )
+        held = {side: arm.gripper.force >= HOLDING_FORCE for side, arm in self.arms.items()}
+        success = (distance < self.tolerance) & held["right"] & ~held["left"]
+        ends = {"success": success, "dropped": self.bar.position[:, 2] < -0.1}
+        return Evaluation(terminated=ends, metrics={"distance_to_target": distance})
 
     def reward(self, evaluation: Evaluation) -> dict[str, torch.Tensor]:
         """Nearer and firmer are better."""

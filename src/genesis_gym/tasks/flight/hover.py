@@ -11,7 +11,7 @@ from genesis_gym.actions import Rotors
 from genesis_gym.robots import CF2X, RobotSpec
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.tasks.task import Evaluation, Group, Task
-from genesis_gym.world import SOFT, Ground, Physics, World
+from genesis_gym.world import SOFT, Ground, Marker, Physics, Viewpoint, World
 
 
 @dataclass(kw_only=True, eq=False)
@@ -29,6 +29,7 @@ class Hover(Task):
     physics = Physics(dt=0.01, contacts=SOFT)
     decimation = 1  # 100 Hz
     episode_seconds = 5.0
+    viewpoint = Viewpoint((1.7, -1.6, 1.7), (0.0, 0.0, 1.0))
     reward_weights = {"near": 1.0, "upright": 0.2, "spin": -0.002, "action_rate": -0.02, "crash": -5.0}  # noqa: RUF012
 
     robot: RobotSpec = CF2X
@@ -40,14 +41,15 @@ class Hover(Task):
         world.add(Ground())
         self.drone = world.add(self.robot)
         self.rotors = self.add_action(Rotors(self.drone))
+        self._marker = world.add(Marker(0.03), name="target")
         self.target = world.zeros(3)
 
     def reset(self, envs: torch.Tensor, rng: EnvRandom) -> None:
-        """Draw where the drone begins, a metre above the ground, and where it shall go."""
-        start = self.world.tensor([0.0, 0.0, 1.0])
+        """Draw where the drone begins, about half a metre above its default height, and where it shall go."""
         offset = rng.uniform("start", -self.spread, self.spread, 3)
-        self.drone.place(envs, start + offset)
-        target = start + rng.uniform("target", -self.spread, self.spread, 3)
+        self.drone.place(envs, self.world.tensor([0.0, 0.0, 0.5]) + offset)
+        middle = self.drone.base.position - offset
+        target = middle + rng.uniform("target", -self.spread, self.spread, 3)
         self.target = torch.where(envs[:, None], target, self.target)
 
     def observe(self) -> Mapping[str, Group]:
@@ -62,6 +64,10 @@ class Hover(Task):
                 "last_action": self.rotors.action,
             }
         }
+
+    def show(self) -> None:
+        """Move the marker to the target."""
+        self._marker.show_at(self.target)
 
     def goal(self) -> torch.Tensor:
         """The target."""

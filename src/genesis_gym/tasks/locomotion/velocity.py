@@ -13,7 +13,7 @@ from genesis_gym.robots import GO2, RobotSpec
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.tasks.task import Evaluation, Group, Task
 from genesis_gym.variation import RandomPush, UniformCommand
-from genesis_gym.world import SOFT, Contacts, Flat, Physics, Terrain, World
+from genesis_gym.world import SOFT, Contacts, Flat, Physics, Terrain, Viewpoint, World
 
 
 @dataclass(kw_only=True, eq=False)
@@ -31,6 +31,7 @@ class VelocityTracking(Task):
     physics = Physics(dt=0.005, contacts=SOFT)
     decimation = 4  # 50 Hz
     episode_seconds = 20.0
+    viewpoint = Viewpoint((2.7, -2.6, 1.7), (0.0, 0.0, 0.1))
     noise = {"angular_velocity": 0.2, "gravity": 0.05, "joint_position": 0.01, "joint_velocity": 1.5}  # noqa: RUF012
     reward_weights = {  # noqa: RUF012
         "linear": 1.0,
