@@ -779,7 +779,14 @@ SOUND = {
 
 
 #: Odd files of which the report shows what there is.
-DRAWN = {("evaluation.json", "tolerance"), ("evaluation.json", "tolerance of an atom")}
+DRAWN = {
+    ("evaluation.json", "tolerance"),
+    ("evaluation.json", "tolerance of an atom"),
+    ("evaluation.json", "NaN"),
+    ("evaluation.json", "no length"),
+    ("evaluation.json", "goals apart"),
+    ("policy.mp4", "a page"),
+}
 
 #: Attacks that are tried by default, on every file: the others are more of their kinds, and marked slow.
 ON_EVERY_FILE = ("bomb",)
