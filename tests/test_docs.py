@@ -14,9 +14,11 @@ import pytest
 import tyro
 
 from genesis_gym.cli.main import OPTIONS, Command, main
-from genesis_gym.learning import pipeline, selfcheck, tune
 from genesis_gym.learning.config.train_config import TrainConfig, change_config
-from genesis_gym.registration import ENVIRONMENTS, OTHER_EPISODES
+from genesis_gym.learning.pipeline import run as pipeline
+from genesis_gym.learning.tuning import tune
+from genesis_gym.registration import ENVIRONMENTS
+from genesis_gym.tools import selfcheck
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -72,8 +74,9 @@ def shortened(monkeypatch, tmp_path) -> Iterator[None]:
     monkeypatch.setattr(PPO, "learn", short_learn)
     monkeypatch.setattr(pipeline, "VIDEO_EPISODES", 2)
     monkeypatch.setattr(selfcheck, "SECONDS", 0.2)
-    for env_id in ENVIRONMENTS.keys() - OTHER_EPISODES.keys():  # a grasp needs its time
-        monkeypatch.setattr(gymnasium.spec(env_id), "max_episode_steps", 12)
+    for env_id in ENVIRONMENTS:
+        if gymnasium.spec(env_id).max_episode_steps == 100 and "Stack" not in env_id:  # a grasp needs its time
+            monkeypatch.setattr(gymnasium.spec(env_id), "max_episode_steps", 12)
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "datasets"))
@@ -128,21 +131,3 @@ def test_links_between_pages_lead_somewhere() -> None:
                 headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
                 slugs = {re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
                 assert anchor in slugs, f"{page.name}: {link}#{anchor}"
-
-
-def test_the_tests_that_the_guide_names_exist() -> None:
-    _, _, coverage = (ROOT / "docs" / "training_guide.md").read_text().partition("## Coverage")
-    named = re.findall(r"`(test_\w+)(?:::(test_\w+))?`", coverage)
-    assert len(named) > 20
-    for module, function in named:
-        text = (ROOT / "tests" / f"{module}.py").read_text()
-        assert f"def {function}(" in text if function else text, f"{module}::{function}"
-
-
-def test_a_documented_task_is_short() -> None:
-    """A task takes at most sixty lines, all of it."""
-    for page in (ROOT / "README.md", ROOT / "docs" / "training_guide.md"):
-        tasks = re.findall(
-            r"@dataclass\(kw_only=True, eq=False\)\nclass .*?(?=\n\n\n)", page.read_text(), re.DOTALL
-        )
-        assert tasks and all(len(task.splitlines()) <= 60 for task in tasks), page.name
