@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import gymnasium
 import numpy as np
@@ -14,7 +15,9 @@ from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, Vecto
 from gymnasium.vector.utils import batch_space
 
 from conftest import ENV_ID
+from genesis_gym import BatchedEnv
 from genesis_gym.adapters import vector
+from genesis_gym.core.make import make_core
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.testing import PROMISES, RULES, ContractError, check_vector_env
@@ -42,13 +45,27 @@ def of_other_modes(mode: AutoresetMode) -> set[str]:
 
 # Ours
 
+#: An arm, one with a cube, a dog whose critic sees more than its policy, and two arms with a camera: the others by
+#: `make test-slow`.
+TELLING = (ENV_ID, "Genesis/FrankaPush-v0", "Genesis/Go2Velocity-v0", "Genesis/FrankaHandOver-v0")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(each, marks=() if each in TELLING else pytest.mark.slow) for each in ENVIRONMENTS],
+)
+def registered(request) -> Iterator[tuple[str, BatchedEnv]]:
+    """An id and its environment, open for the three modes."""
+    core = make_core(request.param, 8)
+    core.max_episode_steps = 5
+    yield request.param, core
+    core.close()
+
 
 @modes
-@pytest.mark.parametrize("env_id", ENVIRONMENTS)
-def test_our_environments_keep_every_rule(env_id: str, mode: AutoresetMode, make_core, monkeypatch) -> None:
-    core = make_core(8) if env_id == ENV_ID else make_core(8, task=ENVIRONMENTS[env_id])
-    monkeypatch.setattr(core, "max_episode_steps", 5)
-    monkeypatch.setattr(vector, "share_out", lambda *args, **kwargs: core)
+def test_our_environments_keep_every_rule(registered, mode: AutoresetMode, monkeypatch) -> None:
+    env_id, core = registered
+    monkeypatch.setattr(vector, "divide", lambda *args, **kwargs: core)
     env = gymnasium.make_vec(env_id, num_envs=8, autoreset_mode=mode)
     report = check_vector_env(env, steps=13, promises=PROMISES)
     not_reached = {"batch_size_invariance", "close", "closed_raises"} | of_other_modes(mode)

@@ -74,9 +74,6 @@ def test_the_blocks_are_those_of_the_guide() -> None:
         assert re.search(pattern, whole, re.MULTILINE), pattern
 
 
-follows_reset = pytest.mark.xfail(reason="GenesisGymWrapper does not let its space follow a subclass's reset yet")
-
-
 @pytest.fixture(scope="module")
 def session(tmp_path_factory) -> Iterator[dict[str, Any]]:
     """The names that the guide has defined at its end."""
@@ -97,7 +94,6 @@ def session(tmp_path_factory) -> Iterator[dict[str, Any]]:
             value.close()
 
 
-@follows_reset
 def test_the_space_follows_what_reset_gives(session) -> None:
     env = session["eval_env"]
     observation, _ = env.reset(seed=0)
@@ -107,13 +103,11 @@ def test_the_space_follows_what_reset_gives(session) -> None:
     assert session["GenesisGymWrapper"] not in (type(env), type(env.unwrapped))
 
 
-@follows_reset
 def test_the_guides_success_rate_counts_its_episodes(session) -> None:
     rate, length = session["evaluate_success_rate"](session["model"], session["eval_env"], n_episodes=2)
     assert rate in (0.0, 0.5, 1.0) and 1 <= length <= 100
 
 
-@follows_reset
 def test_the_guides_shaped_reward_takes_an_observation(session) -> None:
     env = session["eval_env"].unwrapped
     observation, _ = env.reset(seed=0)
@@ -122,7 +116,6 @@ def test_the_guides_shaped_reward_takes_an_observation(session) -> None:
     assert session["compute_shaped_reward"](env, observation[:14], action, place, env.target_pos) < 0
 
 
-@follows_reset
 @pytest.mark.parametrize("name", ["CurriculumReachingEnv", "RandomizedEnv"])
 def test_classes_that_the_guide_defines_and_never_makes(session, name: str) -> None:
     env = session[name]()
