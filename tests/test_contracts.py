@@ -51,7 +51,7 @@ def test_same_step_hands_out_the_true_last_observation(short_episodes: BatchedEn
         assert torch.equal(transition.final_observation["policy"][ended], truth[step + 1][ended])
         assert not ended.any() or not torch.equal(transition.observation["policy"][ended], truth[step + 1][ended])
         first_episode &= ~ended
-    assert not first_episode.any(), "every env ended within its six steps"
+    assert not first_episode.any(), "every environment ended within its six steps"
 
 
 def test_sb3_terminal_observation_is_the_true_one(short_episodes: BatchedEnv) -> None:
@@ -81,7 +81,7 @@ def test_success_terminates_and_only_the_clock_truncates(short_episodes: Batched
         assert torch.equal(result.terminated, result.metrics["is_success"])
         last = step == 5
         assert torch.equal(result.truncated, ~result.terminated if last else torch.zeros(8, dtype=torch.bool))
-    assert result.terminated.any(), "some env succeeds at the very step at which its clock runs out"
+    assert result.terminated.any(), "some environment succeeds at the very step at which its clock runs out"
     assert result.truncated.any()
 
 
@@ -169,7 +169,7 @@ def assert_same(ours: object, theirs: object, path: str = "result") -> None:
 # 4. Seeding (and tests/test_determinism.py)
 
 
-def test_row_i_equals_a_single_environment_with_seed_plus_i(core: BatchedEnv, single) -> None:
+def test_environment_i_equals_a_single_environment_with_seed_plus_i(core: BatchedEnv, single) -> None:
     actions = random_actions(25, 8, 7)
     batch = rollout(core, actions, seed=40).numpy()
     for env in (0, 3, 7):
@@ -180,7 +180,7 @@ def test_row_i_equals_a_single_environment_with_seed_plus_i(core: BatchedEnv, si
 
 
 def test_episodes_follow_from_seed_and_number_alone(core: BatchedEnv) -> None:
-    """The third episode of a env is the same whether the other envs had one episode or three."""
+    """The third episode of an environment is the same whether the other environments had one episode or three."""
     core.reset(seed=3)
     core.reset()
     third = core.reset()[0]["policy"]
@@ -201,10 +201,10 @@ def test_a_list_seeds_each_environment(core: BatchedEnv) -> None:
     assert not torch.equal(mixed[0], counted[0])
 
 
-# 5. A reset env equals a fresh one
+# 5. A reset environment equals a fresh one
 
 
-def test_a_reset_row_forgets_its_past(core: BatchedEnv) -> None:
+def test_a_reset_environment_forgets_its_past(core: BatchedEnv) -> None:
     actions = random_actions(20, 8, 7)
     fresh = rollout(core, actions, seed=1)
     for action in random_actions(15, 8, 7, seed=9) * 3:
@@ -212,7 +212,7 @@ def test_a_reset_row_forgets_its_past(core: BatchedEnv) -> None:
     assert torch.equal(rollout(core, actions, seed=1), fresh)
 
 
-def test_resetting_some_rows_leaves_the_others_alone(core: BatchedEnv) -> None:
+def test_resetting_some_environments_leaves_the_others_alone(core: BatchedEnv) -> None:
     actions = [torch.from_numpy(action) for action in random_actions(20, 8, 7)]
     truth = rollout(core, random_actions(20, 8, 7), seed=1)
     core.reset(seed=1)
@@ -226,15 +226,15 @@ def test_resetting_some_rows_leaves_the_others_alone(core: BatchedEnv) -> None:
         assert torch.equal(result.observation["policy"][~envs], truth[step][~envs])
 
 
-# 6. A bad env never harms another
+# 6. A bad environment never harms another
 
 
 @pytest.mark.parametrize("poison", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("where", ["action", "position", "velocity", "force"])
-def test_a_bad_row_is_truncated_counted_and_reset(
+def test_a_bad_environment_is_truncated_counted_and_reset(
     core: BatchedEnv, monkeypatch: pytest.MonkeyPatch, where: str, poison: float
 ) -> None:
-    monkeypatch.setattr(core.task, "tolerance", 0.0)  # no env ends by success
+    monkeypatch.setattr(core.task, "tolerance", 0.0)  # no environment ends by success
     actions = random_actions(40, 8, 7)
     truth = rollout(core, actions, seed=2)
     others = torch.arange(8) != 3
@@ -269,7 +269,27 @@ def test_a_bad_row_is_truncated_counted_and_reset(
     assert (core.fault_counts - counted).tolist() == [0, 0, 0, 1, 0, 0, 0, 0]
 
 
-def test_a_bad_row_that_nobody_resets_stays_truncated_and_stops_nobody(core: BatchedEnv) -> None:
+@pytest.mark.parametrize("fault", ["nan", "neutral"])
+def test_what_is_no_action_asks_for_nothing(make_core, fault: str) -> None:
+    """Where a number is a place to go to, zero would move the arm; the fingers stay where they are, too."""
+    env = make_core(2, task="lift_cube", control_mode="joint_position")
+    env.reset(seed=0)
+    for _ in range(8):
+        env.step(torch.cat([env.neutral_action[:, :7] + 0.1, -torch.ones(2, 1)], dim=-1).clamp(-1, 1))
+    for _ in range(10):  # lets the arm come to rest
+        env.step(env.neutral_action)
+    joints, fingers = env.task.arm.joint_position, env.task.arm.gripper.opening
+    assert ((fingers > 0.005) & (fingers < 0.035)).all(), "neither open nor closed"
+    for _ in range(15):
+        action = env.neutral_action
+        if fault == "nan":
+            action[0, 0] = float("nan")
+        env.step(action)
+    assert (env.task.arm.joint_position - joints).abs().max() < 2e-2
+    assert (env.task.arm.gripper.opening - fingers).abs().max() < 1e-3
+
+
+def test_a_bad_environment_that_nobody_resets_stays_truncated_and_stops_nobody(core: BatchedEnv) -> None:
     actions = random_actions(60, 8, 7)
     truth = rollout(core, actions, seed=2)
     core.reset(seed=2)
@@ -294,8 +314,8 @@ def test_what_step_returned_never_changes(core: BatchedEnv) -> None:
     core.reset()
     for result, copy in zip(kept, copies, strict=True):
         assert all(torch.equal(a, b) for a, b in zip(tensors(result), copy, strict=True))
-    storages = [t.untyped_storage().data_ptr() for result in kept for t in tensors(result)]
-    assert len(storages) == len(set(storages)), "no two results share memory"
+    storages = [{t.untyped_storage().data_ptr() for t in tensors(result)} for result in kept]
+    assert len(set.union(*storages)) == sum(map(len, storages)), "no two results share memory"
 
 
 def test_writing_into_a_result_does_not_reach_the_environment(core: BatchedEnv) -> None:
@@ -554,9 +574,11 @@ class HostReads(TorchDispatchMode):
     ],
     ids=["plain", "goal", "varied"],
 )
-def test_a_step_never_waits_for_the_device(task: str, settings: dict) -> None:
+def test_a_step_never_waits_for_the_device(monkeypatch, task: str, settings: dict) -> None:
     env = BatchedEnv(task, num_envs=3, max_episode_steps=5, **settings)
     env.reset(seed=0)
+    for name in ("core.env", "core.episodes", "variation.pushes"):  # on a CPU it looks, which costs nothing there
+        monkeypatch.setattr(f"genesis_gym.{name}.known_empty", lambda envs: False)
     with HostReads() as reads:
         for action in torch.from_numpy(random_actions(20, 3, env.action_dim)):  # past the clock and a fault check
             env.step(action)

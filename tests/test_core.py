@@ -319,10 +319,12 @@ def test_inference_mode_is_the_callers_own(where: str) -> None:
     """What is made within it must be of use outside, and the other way round."""
     env = BatchedEnv(Slide, num_envs=2)
     with torch.inference_mode():
-        env.reset(seed=0)
+        observation, metrics = env.reset(seed=0)
         action = torch.ones(2, SIZE)
         if where == "every call":
-            env.step(action)
+            observation, *_, metrics = env.step(action)
+    kept = [env.task.actions.action, env.task.moment, *observation.values(), *metrics.values()]
+    assert not any(tensor.is_inference() for tensor in kept)
     env.step(action)  # an inference tensor, from outside
     result = env.step(torch.ones(2, SIZE))
     assert not any(tensor.is_inference() for tensor in (result.reward, *result.observation.values()))

@@ -11,8 +11,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from genesis_gym import BatchedEnv, Push
+from genesis_gym import BatchedEnv
 from genesis_gym.runtime import backend, genesis_api
+from genesis_gym.tasks.manipulation.push import Push
+from genesis_gym.world import SOFT, Physics
 
 NUM_ENVS = 8
 ARM = tuple(f"joint{i}" for i in range(1, 8))
@@ -28,24 +30,14 @@ def env(core: BatchedEnv) -> Iterator[BatchedEnv]:
 
 @pytest.fixture
 def varied(make_core) -> Iterator[BatchedEnv]:
-    """A scene whose envs may differ in gains and masses."""
+    """A scene whose environments may differ in gains and masses."""
     env = make_core(NUM_ENVS, randomization=VARIED)
     env.reset(seed=0)
     yield env
     env.reset(seed=0)
 
 
-class Frozen(dict):
-    """A dictionary that the session's fixture can take for a key."""
-
-    def __lt__(self, other: object) -> bool:
-        return False
-
-    def __hash__(self) -> int:  # type: ignore[override]
-        return 0
-
-
-VARIED = Frozen(payload=(0.0, 0.5), kp_scale=(0.9, 1.1))
+VARIED = {"payload": (0.0, 0.5), "kp_scale": (0.9, 1.1)}
 
 
 def physics_steps(env: BatchedEnv, steps: int) -> torch.Tensor:
@@ -61,10 +53,13 @@ def test_every_call_has_its_test() -> None:
     assert calls <= {call for name in names for call in name.split("_and_")}
 
 
-def test_is_initialized_and_is_tested(env: BatchedEnv, monkeypatch, caplog) -> None:
+def test_is_initialized_and_is_tested_and_is_single_precision_and_identity(
+    env: BatchedEnv, monkeypatch, caplog
+) -> None:
     import genesis as gs
 
-    assert genesis_api.is_initialized(gs) and genesis_api.is_tested(gs)
+    assert genesis_api.is_initialized(gs) and genesis_api.is_tested(gs) and genesis_api.is_single_precision(gs)
+    assert genesis_api.identity(gs) is genesis_api.identity(gs)
     monkeypatch.setattr(gs, "__version__", "2.0.1")
     assert not genesis_api.is_tested(gs)
     backend.warn_of_release(gs)
@@ -75,15 +70,15 @@ def test_vis_options_and_rigid_options(env: BatchedEnv, varied: BatchedEnv) -> N
     import genesis as gs
 
     assert genesis_api.vis_options(gs).split_envs is True
-    options = genesis_api.rigid_options(gs, per_row=True, firm_contacts=True)
+    options = genesis_api.rigid_options(gs, per_env=True, elliptic=True, self_collision=False)
     assert options.friction_cone is gs.friction_cone.elliptic
     assert options.batch_dofs_info and options.batch_links_info and not options.enable_self_collision
-    assert env.task.arm.entity.get_dofs_kp().ndim == 1, "gains are shared by all envs"
-    assert varied.robot.entity.get_dofs_kp().shape == (NUM_ENVS, 9), "each env has its gains"
+    assert env.task.arm.entity.get_dofs_kp().ndim == 1, "gains are shared by all environments"
+    assert varied.task.arm.entity.get_dofs_kp().shape == (NUM_ENVS, 9), "each environment has its gains"
 
 
 def test_keep_as_initial_state_and_reset_envs(env: BatchedEnv) -> None:
-    """The kept state comes back in the envs of a bool mask, at rest, and in no other."""
+    """The kept state comes back in the environments of a bool mask, at rest, and in no other."""
     entity = env.task.arm.entity
     entity.control_dofs_position(torch.full((NUM_ENVS, 9), 0.02))
     moved = physics_steps(env, 30)
@@ -96,7 +91,7 @@ def test_keep_as_initial_state_and_reset_envs(env: BatchedEnv) -> None:
 
 
 def test_failed_envs_and_failures_of(env: BatchedEnv) -> None:
-    """One bad env is told, is frozen, changes no other, and a reset recovers it."""
+    """One bad environment is told, is frozen, changes no other, and a reset recovers it."""
     scene, entity = env.world.scene, env.task.arm.entity
     good = physics_steps(env, 1)
     env.reset(seed=0)
@@ -125,7 +120,7 @@ def test_solver_record_and_restore_record(env: BatchedEnv) -> None:
 
 
 def test_set_gravity(env: BatchedEnv) -> None:
-    """Each env falls by its own gravity."""
+    """Each environment falls by its own gravity."""
     gravity = torch.zeros(NUM_ENVS, 3)
     gravity[:, 2] = -torch.arange(NUM_ENVS)
     entity = env.task.arm.entity
@@ -141,7 +136,7 @@ def test_set_gravity(env: BatchedEnv) -> None:
 def test_set_friction_and_set_friction_ratio(make_core) -> None:
     """A pushed cube slides on where there is little friction; the reset puts the ratio back, and it alone."""
     env = make_core(NUM_ENVS, task="push")
-    cube, scene = env.task.cube, env.world.scene
+    cube, scene = env.task.cube.entity, env.world.scene
     coefficients = scene.rigid_solver.get_geoms_friction().clone()
 
     def slide(ratio: torch.Tensor | None) -> torch.Tensor:
@@ -151,8 +146,8 @@ def test_set_friction_and_set_friction_ratio(make_core) -> None:
         cube.set_dofs_velocity(torch.tensor([1.0, 0.0, 0.0, 0.0, 0.0, 0.0]).expand(NUM_ENVS, 6))
         before = cube.get_pos()[:, 0]
         physics_steps(env, 20)
-        way: torch.Tensor = cube.get_pos()[:, 0] - before
-        return way
+        distance: torch.Tensor = cube.get_pos()[:, 0] - before
+        return distance
 
     nominal = slide(None)
     ratio = torch.where(torch.arange(NUM_ENVS) == 1, 0.05, 1.0)
@@ -199,7 +194,7 @@ def test_viewer_is_open() -> None:
 
 
 def test_dofs_of_and_joint_limits_and_force_limits_and_moving_links(env: BatchedEnv, varied: BatchedEnv) -> None:
-    for entity in (env.task.arm.entity, varied.robot.entity):
+    for entity in (env.task.arm.entity, varied.task.arm.entity):
         assert genesis_api.dofs_of(entity, ARM) == list(range(7))
         low, high = genesis_api.joint_limits(entity, slice(0, 7))
         assert genesis_api.force_limits(entity, slice(0, 7)).tolist() == [87.0] * 4 + [12.0] * 3
@@ -214,8 +209,8 @@ def test_command_joints(env: BatchedEnv) -> None:
     target = HOME.expand(NUM_ENVS, 7) + 0.02
     velocity = torch.where(torch.arange(NUM_ENVS)[:, None] < 4, 0.0, 1.0).expand(NUM_ENVS, 7)
     genesis_api.command_joints(entity, target, velocity, slice(0, 7))
-    way = physics_steps(env, 5)[:, :7] - HOME
-    assert (way > 0).all() and (way[4:] > way[:4]).all()
+    moved = physics_steps(env, 5)[:, :7] - HOME
+    assert (moved > 0).all() and (moved[4:] > moved[:4]).all()
 
 
 def test_joint_inertia(env: BatchedEnv) -> None:
@@ -232,8 +227,8 @@ def test_joint_inertia(env: BatchedEnv) -> None:
 
 @pytest.mark.parametrize("name", ["kp", "kv", "damping", "armature"])
 def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) -> None:
-    """A property is set in each env by itself."""
-    entity, dofs = varied.robot.entity, slice(0, 7)
+    """A property is set in each environment by itself."""
+    entity, dofs = varied.task.arm.entity, slice(0, 7)
     nominal = getattr(entity, f"get_dofs_{name}")(dofs)
     try:
         scale = torch.linspace(1.0, 2.0, NUM_ENVS)[:, None]
@@ -245,8 +240,8 @@ def test_joint_property_and_set_joint_property(varied: BatchedEnv, name: str) ->
 
 
 def test_link_inertia_and_set_link_inertia(varied: BatchedEnv) -> None:
-    """Both are set in each env by itself, in some envs only, and setting a mass leaves the inertia alone."""
-    entity = varied.robot.entity
+    """Both are set in each environment by itself, in some environments only, and setting a mass leaves the inertia alone."""
+    entity = varied.task.arm.entity
     every = torch.ones(NUM_ENVS, dtype=torch.bool)
     some = torch.arange(NUM_ENVS) % 2 == 1
     links = genesis_api.moving_links(entity)
@@ -266,7 +261,7 @@ def test_link_inertia_and_set_link_inertia(varied: BatchedEnv) -> None:
 
 
 def test_jacobian(env: BatchedEnv) -> None:
-    """Its envs are translations, then rotations; the shoulder's axis is upright, and the point is off the link."""
+    """Its rows are translations, then rotations; the shoulder's axis is upright, and the point is off the link."""
     entity = env.task.arm.entity
     point = torch.tensor([0.0, 0.0, 0.1034])
     matrix = genesis_api.jacobian(entity, entity.get_link("hand"), point)
@@ -279,7 +274,7 @@ def test_jacobian(env: BatchedEnv) -> None:
 
 
 def test_push_link(env: BatchedEnv) -> None:
-    """A push moves the arm in its env, in its direction, and lasts for one physics step."""
+    """A push moves the arm in its environment, in its direction, and lasts for one physics step."""
     entity = env.task.arm.entity
     hand = entity.get_link("hand")
     force = torch.zeros(NUM_ENVS, 3)
@@ -301,14 +296,14 @@ def test_push_link(env: BatchedEnv) -> None:
 
 @pytest.fixture
 def lifting(make_core) -> BatchedEnv:
-    env: BatchedEnv = make_core(NUM_ENVS, task="liftcube", max_episode_steps=75)
+    env: BatchedEnv = make_core(NUM_ENVS, task="lift_cube")
     env.reset(seed=0)
     return env
 
 
 def test_links_moved_by_and_contact_forces(lifting: BatchedEnv) -> None:
     """The cube's weight rests on the ground, and on no finger; a reset forgets forces."""
-    entity, cube = lifting.robot.entity, lifting.task.cube
+    entity, cube = lifting.task.arm.entity, lifting.task.cube.entity
     names = [link.name for link in entity.links]
     fingers = genesis_api.links_moved_by(entity, ("finger_joint1", "finger_joint2"))
     assert [names[index] for index in fingers] == ["left_finger", "right_finger"]
@@ -323,27 +318,76 @@ def test_links_moved_by_and_contact_forces(lifting: BatchedEnv) -> None:
     assert not genesis_api.contact_forces(cube).any()
 
 
-class _SoftPush(Push):
-    firm_contacts = False
-
-
 def test_stiffen_contacts(lifting: BatchedEnv, make_core) -> None:
     """A cube on firm ground sinks in a tenth as far."""
     depths = []
-    for env in (lifting, make_core(NUM_ENVS, task=_SoftPush())):
+    for env in (lifting, make_core(NUM_ENVS, task=Push, physics=Physics(contacts=SOFT))):
         env.reset(seed=0)
         physics_steps(env, 100)
-        depths.append((0.02 - env.task.cube.position[:, 2]).max().item())
+        depths.append((0.02 - env.task.cube.entity.get_pos()[:, 2]).max().item())
     assert 0 < depths[0] < 0.02e-3 < 0.08e-3 < depths[1]
 
 
-def test_set_gains(lifting: BatchedEnv) -> None:
+def test_set_dofs(lifting: BatchedEnv) -> None:
     """A PD controller pushes with its gain times the error."""
-    robot, entity = lifting.robot, lifting.robot.entity
-    fingers = robot._gripper_dofs
+    robot, entity = lifting.task.arm, lifting.task.arm.entity
+    fingers = robot.gripper._dofs
     for stiffness in (500.0, 2000.0):
-        genesis_api.set_gains(entity, torch.full((2,), stiffness), torch.full((2,), 100.0), fingers)
-        entity.control_dofs_position(robot.opening.expand(NUM_ENVS, 2) - 0.01, fingers)
+        genesis_api.set_dofs(entity, "kp", torch.full((2,), stiffness), fingers)
+        genesis_api.set_dofs(entity, "kv", torch.tensor(100.0), fingers)
+        entity.control_dofs_position(robot.gripper.opening.expand(NUM_ENVS, 2) - 0.01, fingers)
         force = entity.get_dofs_control_force(fingers)
         torch.testing.assert_close(force, torch.full((NUM_ENVS, 2), -0.01 * stiffness), atol=0.1, rtol=0)
     lifting.reset(seed=0)
+
+
+# Floating bases and places
+
+
+@pytest.fixture
+def dog(make_core) -> BatchedEnv:
+    env: BatchedEnv = make_core(NUM_ENVS, task="velocity_tracking")
+    env.reset(seed=0)
+    return env
+
+
+def test_joint_places_and_is_free_and_initial_positions(dog: BatchedEnv, env: BatchedEnv) -> None:
+    """A free base has seven positions and six degrees of freedom, before the joints."""
+    entity = dog.task.legs.entity
+    base, *others = [joint for joint in entity.joints if joint.n_dofs]
+    assert genesis_api.is_free(base) and not any(genesis_api.is_free(joint) for joint in others)
+    assert genesis_api.joint_places(base) == (list(range(7)), list(range(6)))
+    assert genesis_api.joint_places(others[0]) == ([7], [6])
+    assert len(genesis_api.initial_positions(entity)) == entity.n_qs == 7 + 12
+    assert genesis_api.initial_positions(entity)[3:7] == [1.0, 0.0, 0.0, 0.0], "w, x, y, z"
+    arm = env.task.arm.entity
+    assert len(genesis_api.initial_positions(arm)) == arm.n_qs == 9
+
+
+def test_set_positions(dog: BatchedEnv) -> None:
+    """What is set is set in some environments, which are at rest then; the others are not touched."""
+    entity = dog.task.legs.entity
+    for _ in range(5):
+        dog.step(torch.ones(NUM_ENVS, dog.action_dim))
+    before, moving = entity.get_qpos().clone(), entity.get_dofs_velocity().clone()
+    assert moving.abs().amax() > 0.1
+    some = torch.arange(NUM_ENVS) % 2 == 0
+    genesis_api.set_positions(entity, torch.full((NUM_ENVS, 3), 2.0), [0, 1, 2], some)
+    now, velocity = entity.get_qpos(), entity.get_dofs_velocity()
+    assert (now[some, :3] == 2.0).all() and torch.equal(now[some, 3:], before[some, 3:])
+    assert torch.equal(now[~some], before[~some]) and torch.equal(velocity[~some], moving[~some])
+    assert (velocity[some] == 0).all()
+
+
+def test_set_effort_limit(lifting: BatchedEnv) -> None:
+    """A drive exerts no more, and its limit can be read."""
+    entity, dofs = lifting.task.arm.entity, slice(0, 7)
+    low, high = entity.get_dofs_force_range(dofs)
+    try:
+        genesis_api.set_effort_limit(entity, torch.tensor(3.0), dofs)
+        assert genesis_api.force_limits(entity, dofs).tolist() == [3.0] * 7
+        entity.control_dofs_position(HOME.expand(NUM_ENVS, 7) + 1.0, dofs)
+        assert entity.get_dofs_control_force(dofs).abs().max() == 3.0
+    finally:
+        entity.set_dofs_force_range(low, high, dofs)
+        lifting.reset(seed=0)

@@ -476,6 +476,14 @@ def test_a_run_that_diverges_stops_with_one_line_and_keeps_the_last_checkpoint(
     assert not (tmp_path / "policy.safetensors").exists()
 
 
+def test_weights_that_are_finite_but_huge_are_a_divergence_too(tmp_path, core) -> None:
+    """Their distribution has an infinite deviation, which torch refuses."""
+    hyperparameters = {**SHORT["PPO"], "learning_rate": 1e10, "normalize_observation": False}
+    config = make_config(num_envs=8, timesteps=512, hyperparameters=hyperparameters)
+    with pytest.raises(DivergedError, match="training diverged"):
+        train(config, core, tmp_path)
+
+
 def is_finite_state(state) -> bool:
     if isinstance(state, dict):
         return all(map(is_finite_state, state.values()))

@@ -38,7 +38,7 @@ STEPS = 40
 
 
 def joints_over(env, actions: torch.Tensor, seeds: list[int]) -> torch.Tensor:
-    """Joint positions after each step, `(steps, envs, joints)`."""
+    """Joint positions after each step, `(steps, num_envs, joints)`."""
     env.reset(seed=seeds)
     history = []
     for action in actions:
@@ -48,7 +48,7 @@ def joints_over(env, actions: torch.Tensor, seeds: list[int]) -> torch.Tensor:
 
 
 def sweeps(envs: int) -> torch.Tensor:
-    """Swings of all joints that are the same in every env, `(steps, envs, 7)`."""
+    """Swings of all joints that are the same in every environment, `(steps, num_envs, 7)`."""
     phases = torch.linspace(0, 6.28, STEPS)[:, None] + torch.arange(7)
     return torch.sin(phases)[:, None].expand(-1, envs, -1).contiguous()
 
@@ -63,7 +63,7 @@ def down_to_the_ground(envs: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("term", [name for name in RANGES if not name.startswith("noise")])
-def test_a_term_changes_the_physics_of_its_row_and_of_no_other(make_core, term: str) -> None:
+def test_a_term_changes_the_physics_of_its_environment_and_of_no_other(make_core, term: str) -> None:
     """Row 2 alone gets another seed; actions are the same, and the arm does not depend on the target."""
     env = make_core(4, randomization={term: RANGES[term]})
     actions = down_to_the_ground(4) if term == "friction_scale" else sweeps(4)
@@ -103,14 +103,20 @@ def test_at_zero_range_the_bits_are_those_without(make_core, term: str) -> None:
         env.reset(seed=5)
     for action in torch.from_numpy(random_actions(STEPS, 4, 7)):
         a, b = plain.step(action), randomised.step(action)
-        if term in ("mass_scale", "payload", "armature_scale"):  # Genesis computes poses anew: the last bits differ
+        if term in (
+            "mass_scale",
+            "payload",
+            "armature_scale",
+        ):  # Genesis computes poses anew: the last bits differ
             torch.testing.assert_close(a.observation["policy"], b.observation["policy"], atol=1e-5, rtol=0)
         else:
-            assert torch.equal(a.observation["policy"], b.observation["policy"]) and torch.equal(a.reward, b.reward)
+            assert torch.equal(a.observation["policy"], b.observation["policy"]) and torch.equal(
+                a.reward, b.reward
+            )
 
 
 @pytest.mark.parametrize("term", RANGES)
-def test_a_reset_changes_no_bit_of_the_other_rows(make_core, term: str) -> None:
+def test_a_reset_changes_no_bit_of_the_other_environments(make_core, term: str) -> None:
     env = make_core(4, randomization={term: RANGES[term]})
     some = torch.tensor([False, True, False, True])
     histories = []
@@ -180,14 +186,15 @@ def test_latency_delays_by_whole_steps(make_core) -> None:
 
 def test_a_delay_is_filled_with_the_action_that_asks_for_nothing(make_core) -> None:
     """In the terms that take a place, zero would be a place to go to."""
-    env = make_core(
-        4, task="lift_cube", control_mode="joint_position", randomization={"action_latency": (3, 3)}
-    )
+    env = make_core(4, task="lift_cube", control_mode="joint_position", randomization={"action_latency": (3, 3)})
     env.reset(seed=0)
     joints, fingers = env.task.arm.joint_position, env.task.arm.gripper.opening
     for step in range(5):
         env.step(-torch.ones(4, 8))
-        moved = (env.task.arm.joint_position - joints).abs().max(), (env.task.arm.gripper.opening - fingers).abs().max()
+        moved = (
+            (env.task.arm.joint_position - joints).abs().max(),
+            (env.task.arm.gripper.opening - fingers).abs().max(),
+        )
         assert [moved[0] > 1e-2, moved[1] > 3e-4] == [step >= 3] * 2, (step, moved)
 
 
@@ -223,9 +230,16 @@ def test_a_name_alone_means_all_components_and_a_longer_one_means_one(make_core)
     assert (gains["left"] / gains["right"] < 0.31).all() and gains["right"].unique().numel() == 1
 
 
-@pytest.mark.parametrize("env_id", [pytest.param(n, marks=() if "Push" in n else pytest.mark.slow) for n in ENVIRONMENTS])
+@pytest.mark.parametrize(
+    "env_id", [pytest.param(n, marks=() if "Push" in n else pytest.mark.slow) for n in ENVIRONMENTS]
+)
 def test_every_environment_can_be_randomised_and_made_easier(env_id: str) -> None:
-    ranges = {"gravity": (9.0, 10.0), "friction_scale": (0.5, 1.0), "mass_scale": (0.9, 1.1), "action_latency": (0, 2)}
+    ranges = {
+        "gravity": (9.0, 10.0),
+        "friction_scale": (0.5, 1.0),
+        "mass_scale": (0.9, 1.1),
+        "action_latency": (0, 2),
+    }
     envs = gym.make_vec(env_id, num_envs=3, randomization=ranges, curriculum={"initial": 0.3})
     envs.reset(seed=0)
     for action in random_actions(5, 3, *envs.single_action_space.shape):

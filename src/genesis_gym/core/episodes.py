@@ -120,7 +120,7 @@ class Episodes(Stateful):
         terms = {name: self._no_reward.clone() for name in self._terms} if terms is None else terms
         metrics = {name: value.clone() for name, value in evaluation.metrics.items()}
         metrics |= {f"reward/{name}": term for name, term in terms.items()}
-        metrics |= zip((f"reward_sum/{name}" for name in self._terms), self._reward_sums, strict=True)
+        metrics |= zip((f"reward_sum/{name}" for name in self._terms), self._reward_sums.clone(), strict=True)
         ends = {f"end/{reason}": mask.clone() for reason, mask in evaluation.truncated.items()}
         ends |= {f"end/{reason}": mask.clone() for reason, mask in evaluation.terminated.items()}
         if judged is not None and judged.any_fault:

@@ -154,7 +154,11 @@ class Learner(ABC):
             DivergedError: It is not.
         """
         if not is_finite(self.policy):
-            raise DivergedError(
-                f"training diverged: at {self.timesteps} steps the policy is not finite any more. A smaller "
-                "learning_rate or normalised observations and rewards may help"
-            )
+            raise self.diverged()
+
+    def diverged(self) -> DivergedError:
+        """The error of a training whose policy is not finite any more."""
+        return DivergedError(
+            f"training diverged: at {self.timesteps} steps the policy is not finite any more. A smaller "
+            "learning_rate or normalised observations and rewards may help"
+        )

@@ -19,8 +19,7 @@ from stable_baselines3.common.running_mean_std import RunningMeanStd
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.core import Core
 from genesis_gym.errors import ArgumentError
-from genesis_gym.learning.agents.learner import DivergedError, Hook, Learner
-from genesis_gym.learning.agents.policy import is_finite
+from genesis_gym.learning.agents.learner import Hook, Learner
 from genesis_gym.learning.agents.replay import check_replay, load_replay, replay_state
 from genesis_gym.learning.agents.sb3_envs import RecordedVecEnv, hindsight, wrapped
 from genesis_gym.learning.agents.sb3_policy import (
@@ -112,9 +111,9 @@ class Sb3Learner(Learner):
                 reset_num_timesteps=False,
             )
         except (ArithmeticError, RuntimeError, ValueError) as error:
-            # A distribution refuses parameters that are not finite.
-            if not isinstance(error, DivergedError) and not is_finite(self.model.policy):
-                self.check_finite()
+            self.check_finite()
+            if "Expected parameter" in str(error):  # a distribution refuses what finite but huge weights give
+                raise self.diverged() from error
             raise
 
     def figures(self) -> dict[str, float]:

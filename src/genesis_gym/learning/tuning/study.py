@@ -63,8 +63,8 @@ class TuneConfig(BaseModel):
         algorithm: A key of `SPACES`.
         preset: The preset that gives the hyperparameters which are not searched.
         objective: A key of `OBJECTIVES`.
-        timesteps: Environment steps of a trial over all rows; never more, and for PPO whole rollouts.
-        num_envs: Rows.
+        timesteps: Environment steps of a trial over all environments; never more, and for PPO whole rollouts.
+        num_envs: Environments.
         episodes: Episodes of an evaluation.
         seed: Seed of every trial, and of the search.
         space: The search space; as a function it is known by its name.
@@ -146,8 +146,8 @@ def make_tune_config(
         algorithm: A key of `SPACES`.
         preset: The preset that gives the hyperparameters which are not searched.
         objective: A key of `OBJECTIVES`: mean return or success rate of the evaluation.
-        timesteps: Environment steps of a trial over all rows.
-        num_envs: Rows.
+        timesteps: Environment steps of a trial over all environments.
+        num_envs: Environments.
         episodes: Episodes of an evaluation.
         seed: Seed of every trial, and of the search.
         space: A mapping of hyperparameters to `Parameter` objects, or a function that draws from an Optuna trial
@@ -181,8 +181,8 @@ def make_tune_config(
 class SeededSampler(optuna.samplers.BaseSampler):
     """Optuna's TPE, seeded for each trial by the seed of the study and the trial's number.
 
-    So processes that share a study do not draw the same hyperparameters, and a study that was interrupted goes on
-    as it would have.
+    So processes that share a study do not draw the same hyperparameters, and an interrupted study resumes as if it
+    had not been interrupted.
     """
 
     def __init__(self, seed: int) -> None:
@@ -210,7 +210,7 @@ class SeededSampler(optuna.samplers.BaseSampler):
 
 
 def study_folder(out: Path | None, stem: str) -> Path:
-    """The folder of a new study, or of one that is to go on.
+    """The folder of a new study, or of one to resume.
 
     Args:
         out: Where; it must not exist, be empty, or hold a study. None for a fresh name below `runs/`.

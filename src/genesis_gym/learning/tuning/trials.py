@@ -91,7 +91,7 @@ def run_trials(
             )
         except ValueError:
             # Optuna lets nobody tell a finished trial's value. This process gave no sign of life for so long that
-            # another one has declared its trial dead; it goes on with a new one.
+            # another one has declared its trial dead; it takes a new one.
             if not given_up:
                 raise
 

@@ -1,12 +1,9 @@
 """Hyperparameter search: Optuna's TPE and median pruner over short trainings in one scene.
 
-The default search space is the training guide's for PPO, to the letter. The guide has one environment, and
-SB3's `n_steps` is for each environment: with `num_envs` rows a rollout holds `n_steps` × `num_envs` steps, and
-50,000 steps hold fewer rollouts: 97, 48 or 24 with one row (`n_steps` 512, 1024 or 2048), 12, 6 or 3 with eight,
-which is the default. Measured on reach at five points of the space, one seed, two shared CPU cores: with one row a
-training took 59 to 149 s and reached mean returns of -268 to -126; with eight, 15 to 31 s and -239 to -84. Sixteen
-took 13 to 55 s and leave a single rollout for `n_steps` 2048. In none did the arm learn to reach (at most 18 %
-success): trials of 50,000 steps rank hyperparameters, they do not finish a training.
+The default search space is the training guide's for PPO, to the letter. The guide has one environment, and SB3's
+`n_steps` is for each environment: with `num_envs` environments a rollout holds `n_steps` × `num_envs` steps, and
+50,000 steps hold fewer rollouts: 97, 48 or 24 with one environment (`n_steps` 512, 1024 or 2048), 12, 6 or 3 with
+eight, the default. Trials of 50,000 steps rank hyperparameters; they do not finish a training.
 """
 
 from __future__ import annotations
