@@ -218,6 +218,8 @@ def test_train_and_evaluate_in_processes_of_their_own(tmp_path) -> None:
         "tolerance",
         "regions",
         "seed",
+        "faults",
+        "reasons",
     }
     assert picture.read_bytes().startswith(b"\x89PNG")
     assert figures["episodes"] == 10 and 0 <= figures["success_rate"] <= 1

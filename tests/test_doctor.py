@@ -164,6 +164,7 @@ def test_every_environment_has_its_kinds_of_scene() -> None:
         assert {"camera_envs"} <= set().union(*of_env) and {"env_id": env_id, "num_envs": 2} in of_env
 
 
+@pytest.mark.slow
 def test_a_second_warm_up_compiles_nothing() -> None:
     for _ in range(2):
         done = subprocess.run([*PROGRAM, "warmup"], capture_output=True, text=True, check=False)
