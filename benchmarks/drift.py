@@ -17,13 +17,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from genesis_gym.controllers import make_controller
-from genesis_gym.tasks.scenes import add_ground
 
-from genesis_gym.core.env import DECIMATION, SIM_DT
-from genesis_gym.robots import Robot, find_robot
-from genesis_gym.runtime import DEVICES, RowRandom, Simulation, describe_device
-from genesis_gym.tasks import find_task
+from genesis_gym import BatchedEnv
+from genesis_gym.runtime import DEVICES, describe_device
 
 STEPS = 1000
 EPISODES = 3
@@ -35,65 +31,48 @@ MOTIONS = {"free": "reach", "contact": "push"}
 VARIANTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "nothing (another process)": ({}, {}),
     "a camera and a marker": ({"camera": True}, {}),
-    "rows that may differ in masses and gains": ({"varied": True}, {}),
-    "1 row for 2": ({"rows": 1}, {}),
+    "environments that may differ in masses and gains": ({"varied": True}, {}),
+    "64 environments for 2": ({"num_envs": 64}, {}),
     "2 threads": ({}, {"GS_PARA_LEVEL": "2", "QD_NUM_THREADS": "2"}),
 }
 
 
 def roll_out(
-    task_name: str, backend: str, rows: int = 2, camera: bool = False, varied: bool = False
+    task: str, device: str, num_envs: int = 2, camera: bool = False, varied: bool = False
 ) -> torch.Tensor:
-    """States of the first row, joint positions (rad) and that of the cube (m), `(EPISODES, STEPS, n)`."""
-    simulation = Simulation(
-        num_rows=rows, dt=SIM_DT, backend=backend, camera_rows=[0] if camera else [], varied_physics=varied
+    """States of environment 0, joint positions (rad) and that of the cube (m), `(EPISODES, STEPS, n)`."""
+    env = BatchedEnv(
+        task,
+        num_envs=num_envs,
+        device=device,
+        control_mode="joint_delta",
+        decimation=2,
+        max_episode_steps=STEPS + 1,
+        camera_envs=[0] if camera else [],
+        randomization={"kp_scale": (1.0, 1.0)} if varied else {},
     )
-    add_ground(simulation)
-    spec = find_robot("franka")
-    entity = spec.add_to(simulation)
-    task = find_task(task_name)
-    task.build(simulation)
-    simulation.build()
-    robot = Robot(spec, entity, simulation)
-    robot.go_home()
-    simulation.set_initial_state()
-    controller = make_controller("joint_delta", robot, SIM_DT * DECIMATION)
-    task.start(robot, simulation)
-
-    device = simulation.device
-    everywhere = torch.ones(rows, dtype=torch.bool, device=device)
-    random = RowRandom(rows, device)
-    random.seed(torch.full((rows,), 5, device=device), everywhere)
     generator = torch.Generator().manual_seed(0)
     episodes = []
     for _ in range(EPISODES):
         actions = torch.rand(STEPS, 7, generator=generator) * 2 - 1
-        if task_name == "push":
+        if task == "push":
             actions[:, 1], actions[:, 3] = 0.8, -0.2  # down on the ground
-        random.next_episode(everywhere)
-        simulation.reset(everywhere)
-        robot.hold_gripper(task.gripper_opening)
-        task.reset(everywhere, random)
-        robot.update()
-        controller.reset(everywhere)
+        env.reset(seed=5) if not episodes else env.reset()
         states = []
-        for action in actions.to(device):
-            controller.apply(action.expand(rows, 7))
-            for _ in range(DECIMATION):
-                simulation.step()
-            robot.update()
-            cube = [task.cube_position[0]] if task_name == "push" else []
-            states.append(torch.cat([robot.joint_position[0], *cube]).double().cpu())
+        for action in actions.to(env.device):
+            env.step(action.expand(num_envs, 7))
+            cube = [env.task.cube.position[0]] if task == "push" else []
+            states.append(torch.cat([env.task.arm.joint_position[0], *cube]).double().cpu())
         episodes.append(torch.stack(states))
     print(describe_device(), file=sys.stderr)
-    simulation.close()
+    env.close()
     return torch.stack(episodes)
 
 
-def roll_out_elsewhere(backend: str, settings: dict[str, Any], variables: dict[str, str]) -> dict[str, np.ndarray]:
+def roll_out_elsewhere(device: str, settings: dict[str, Any], variables: dict[str, str]) -> dict[str, np.ndarray]:
     """Both motions in a process of its own, name → what `roll_out` gives."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
-        command = [sys.executable, __file__, "--backend", backend, "--settings", json.dumps(settings)]
+        command = [sys.executable, __file__, "--device", device, "--settings", json.dumps(settings)]
         subprocess.run([*command, "--out", file.name], env={**os.environ, **variables}, check=True)
         return dict(np.load(file.name))
 
@@ -115,20 +94,20 @@ def describe(difference: np.ndarray) -> str:
 def main() -> None:
     """Print the table, in Markdown."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--backend", choices=DEVICES, default="cpu")
+    parser.add_argument("--device", choices=DEVICES, default="cpu")
     parser.add_argument("--settings", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--out", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.out:
         tasks = MOTIONS.items()
-        states = {name: roll_out(task, arguments.backend, **arguments.settings) for name, task in tasks}
+        states = {name: roll_out(task, arguments.device, **arguments.settings) for name, task in tasks}
         np.savez(arguments.out, **{name: value.numpy() for name, value in states.items()})
         return
-    reference = roll_out_elsewhere(arguments.backend, {}, {})
+    reference = roll_out_elsewhere(arguments.device, {}, {})
     print("| changed | motion | > 1e-6 at step | > 1e-3 at step | largest in 200 | largest in 1,000 |")
     print("|---|---|---|---|---|---|")
     for changed, (settings, variables) in VARIANTS.items():
-        states = roll_out_elsewhere(arguments.backend, settings, variables)
+        states = roll_out_elsewhere(arguments.device, settings, variables)
         for motion in MOTIONS:
             difference = np.abs(states[motion] - reference[motion])
             print(f"| {changed} | {motion} | {describe(difference)} |", flush=True)

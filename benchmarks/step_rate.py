@@ -28,7 +28,6 @@ from common import RESULTS, calls_per_second, machine, ratios, spread, take_turn
 from genesis_gym import BatchedEnv, GenesisSb3VecEnv, GenesisVectorEnv
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
-from genesis_gym.core.env import DECIMATION
 from genesis_gym.runtime import describe_device
 
 FACES = ("raw", "replayed", "core", "make_vec", "sb3", "rsl_rl")
@@ -40,11 +39,12 @@ def record_commands(core: BatchedEnv, actions: torch.Tensor) -> list[tuple[torch
     """Joint targets, position and velocity, of an episode of random actions."""
     commands = []
     core.reset(seed=0)
-    command = core.robot.command
-    core.robot.command = lambda *targets: (commands.append(targets), command(*targets))  # type: ignore[method-assign]
+    arm = core.task.arm
+    command = arm.command
+    arm.command = lambda *targets: (commands.append(targets), command(*targets))  # type: ignore[method-assign]
     for action in actions:
         core.step(action)
-    core.robot.command = command  # type: ignore[method-assign]
+    arm.command = command  # type: ignore[method-assign]
     return commands
 
 
@@ -73,15 +73,16 @@ def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], 
     actions = np.random.default_rng(0).uniform(-1, 1, (EPISODE, num_envs, core.action_dim)).astype(np.float32)
     tensors = torch.from_numpy(actions).to(core.device)
 
-    scene, robot = core.simulation.scene, core.robot
+    scene, world, arm = core.world.scene, core.world, core.task.arm
     commands = record_commands(core, tensors)
 
     def move(i: int) -> None:
         if i % len(commands) == 0:
             scene.reset()
-            robot.hold_gripper(1.0)
-        robot.entity.control_dofs_position_velocity(*commands[i % len(commands)], robot.dofs)
-        for _ in range(DECIMATION):
+            arm.gripper.command(arm.gripper.spec.open * world.ones(1))
+        targets = (world.padded(target) for target in commands[i % len(commands)])
+        arm.entity.control_dofs_position_velocity(*targets, arm.dofs)
+        for _ in range(core.task.decimation):
             scene.step()
 
     faces: dict[str, Callable[[int], Any]] = {

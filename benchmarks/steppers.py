@@ -84,30 +84,31 @@ def mujoco(threads: int, num_envs: int) -> Stepper:
     import importlib.util
 
     import mujoco as mj
-    from genesis_gym.controllers.joint import SPEED_SHARE
     from mujoco.rollout import Rollout
 
-    from genesis_gym.core.env import DECIMATION, SIM_DT
+    from genesis_gym.actions.joints import SPEED_SHARE
     from genesis_gym.robots.franka import FRANKA
+    from genesis_gym.tasks.reach.reach import Reach
 
     package = importlib.util.find_spec("genesis")
     assert package is not None and package.origin is not None
     spec = mj.MjSpec.from_file(str(Path(package.origin).parent / "assets" / FRANKA.asset))
     spec.worldbody.add_geom(type=mj.mjtGeom.mjGEOM_PLANE, size=[0, 0, 1])
-    spec.option.timestep = SIM_DT
+    spec.option.timestep = Reach.physics.dt
     model = spec.compile()
 
-    home = np.array([*FRANKA.home, FRANKA.gripper_open, FRANKA.gripper_open])
+    pose = FRANKA.pose(None, joints := [model.joint(i).name for i in range(model.njnt)])
+    home = np.array([pose.get(joint, 0.0) for joint in joints])
     data = [mj.MjData(model) for _ in range(threads)]
     data[0].qpos[:] = home
     full = mj.mjtState.mjSTATE_FULLPHYSICS
     state = np.empty(mj.mj_stateSize(model, full))
     mj.mj_getState(model, data[0], state, full)
 
-    step_seconds = SIM_DT * DECIMATION
-    travel = np.array([*FRANKA.velocity_limits, 0.0, 0.0]) * SPEED_SHARE * step_seconds
+    step_seconds = Reach.physics.dt * Reach.decimation
+    travel = np.array([*FRANKA.actuators[0].velocity, 0.0, 0.0]) * SPEED_SHARE * step_seconds
     moves = np.random.default_rng(0).uniform(-1, 1, (num_envs, EPISODE, model.nu)) * travel
-    control = np.clip(home + moves.cumsum(axis=1), *model.actuator_ctrlrange.T).repeat(DECIMATION, axis=1)
+    control = np.clip(home + moves.cumsum(axis=1), *model.actuator_ctrlrange.T).repeat(Reach.decimation, axis=1)
     states = np.tile(state, (num_envs, 1))
     pool = Rollout(nthread=threads if threads > 1 else 0)
 

@@ -20,14 +20,12 @@ import torch
 from gymnasium.vector import AutoresetMode
 from rich.console import Console
 from rich.table import Table
-from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.vec_env import VecMonitor
 
 from common import RESULTS, machine, ratios, spread, take_turns, write_results
-from genesis_gym import GenesisSb3VecEnv
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.core.make import make_core
-from genesis_gym.learning.agents.policy import make_model
+from genesis_gym.learning.agents.learner import Learner
+from genesis_gym.learning.agents.make import make_learner
 from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.runtime import describe_device
 from step_rate import EPISODE
@@ -51,9 +49,10 @@ def measure(num_envs: int, rounds: int, seconds: float, clock: Callable[[], floa
     measured = {"core": step_alone}
     for name, algorithm in LEARNERS.items():
         config = make_config(ENV_ID, algorithm, num_envs=num_envs)
-        model: Any = make_model(config, VecMonitor(GenesisSb3VecEnv(core)), core.device)
-        model.set_logger(Logger(None, []))
-        measured[name] = lambda model=model: _train(model)
+        learner = make_learner(config, core)
+        hyperparameters: Any = config.hyperparameters
+        length = hyperparameters.num_steps_per_env if name == "rsl_rl" else hyperparameters.n_steps
+        measured[name] = partial(_train, learner, 4 * length * num_envs)
     for work in measured.values():
         work()  # first calls compile what is not in the kernel cache
 
@@ -73,12 +72,11 @@ def measure(num_envs: int, rounds: int, seconds: float, clock: Callable[[], floa
     }
 
 
-def _train(model: Any) -> int:
-    """Four iterations, from fresh episodes on."""
-    before = model.num_timesteps
-    model._last_obs = None
-    model.learn(4 * model.n_steps * model.n_envs, reset_num_timesteps=False)
-    return int(model.num_timesteps - before)
+def _train(learner: Learner, steps: int) -> int:
+    """Four iterations."""
+    before = learner.timesteps
+    learner.learn(before + steps, [])
+    return learner.timesteps - before
 
 
 def main() -> None:
