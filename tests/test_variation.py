@@ -34,6 +34,8 @@ RANGES = {
 }
 #: What a term is where nothing varies.
 NOMINAL = {"gravity": 9.81, **{name: 1.0 for name in RANGES if name.endswith("_scale")}}
+#: After these Genesis computes the poses anew, by other code than that of a step: the last bits differ.
+POSES_ANEW = ("mass_scale", "payload", "armature_scale")
 STEPS = 40
 
 
@@ -64,7 +66,7 @@ def down_to_the_ground(envs: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("term", [name for name in RANGES if not name.startswith("noise")])
 def test_a_term_changes_the_physics_of_its_environment_and_of_no_other(make_core, term: str) -> None:
-    """Row 2 alone gets another seed; actions are the same, and the arm does not depend on the target."""
+    """Environment 2 alone gets another seed; actions are the same, and the arm does not depend on the target."""
     env = make_core(4, randomization={term: RANGES[term]})
     actions = down_to_the_ground(4) if term == "friction_scale" else sweeps(4)
     one = joints_over(env, actions, [1, 2, 3, 4])
@@ -103,16 +105,34 @@ def test_at_zero_range_the_bits_are_those_without(make_core, term: str) -> None:
         env.reset(seed=5)
     for action in torch.from_numpy(random_actions(STEPS, 4, 7)):
         a, b = plain.step(action), randomised.step(action)
-        if term in (
-            "mass_scale",
-            "payload",
-            "armature_scale",
-        ):  # Genesis computes poses anew: the last bits differ
-            torch.testing.assert_close(a.observation["policy"], b.observation["policy"], atol=1e-5, rtol=0)
+        shown, expected = b.observation["policy"], a.observation["policy"]
+        if term in POSES_ANEW:
+            torch.testing.assert_close(shown, expected, atol=1e-5, rtol=0)
         else:
-            assert torch.equal(a.observation["policy"], b.observation["policy"]) and torch.equal(
-                a.reward, b.reward
-            )
+            assert torch.equal(shown, expected) and torch.equal(a.reward, b.reward)
+
+
+def test_what_is_drawn_reaches_the_simulator(make_core) -> None:
+    """All at once, as scales of what a scene has that is left alone."""
+    env, plain = make_core(4, randomization=RANGES), make_core(4)
+    _, metrics = env.reset(seed=0)
+    plain.reset(seed=0)
+    drawn = {name: metrics[f"randomization/{name}"] for name in RANGES}
+    arm, nominal = env.task.arm, plain.task.arm
+
+    gravity = env.world.scene.rigid_solver.get_gravity()
+    torch.testing.assert_close(gravity.norm(dim=-1), drawn["gravity"])
+    torch.testing.assert_close(torch.acos(-gravity[:, 2] / drawn["gravity"]), drawn["gravity_tilt"])
+    for name in ("kp", "kv", "damping", "armature"):
+        values, declared = (getattr(robot.entity, f"get_dofs_{name}")(robot.dofs) for robot in (arm, nominal))
+        torch.testing.assert_close(values, drawn[f"{name}_scale"] * declared)
+    links = [link.idx_local for link in arm.entity.links]
+    masses, declared = arm.entity.get_links_mass(links), nominal.entity.get_links_mass(links)
+    hand = arm._moving_links.index(arm.entity.get_link("hand").idx_local)
+    expected = drawn["mass_scale"] * declared[arm._moving_links]
+    expected[:, hand] += drawn["payload"]
+    torch.testing.assert_close(masses[:, arm._moving_links], expected)
+    torch.testing.assert_close(arm.joint_position, nominal.joint_position + drawn["joint_offset"])
 
 
 @pytest.mark.parametrize("term", RANGES)
