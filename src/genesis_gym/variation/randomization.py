@@ -100,7 +100,8 @@ def check_ranges(given: object) -> Ranges:
 
 def needs_per_env_solver(ranges: Ranges) -> bool:
     """Whether Genesis must solve the scene with gains and masses of each environment."""
-    return any(PROPERTIES.get(name.rpartition(".")[2], Bounds()).per_env for name in ranges)
+    names = (name.rpartition(".")[2] for name in ranges if not name.startswith(NOISE))
+    return any(PROPERTIES.get(name, Bounds()).per_env for name in names)
 
 
 class Randomization(Component):
@@ -138,6 +139,10 @@ class Randomization(Component):
                     raise ArgumentError(
                         f"randomization: {given}=({low:g}, {high:g}) is not allowed; it must lie between "
                         f"{found.low:g} and {found.high:g}"
+                    )
+                if any(f"{label}.{name}" == taken for _, taken, *_ in self._properties):
+                    raise ArgumentError(
+                        f"randomization: {given} varies {label}.{name}, which another name varies too"
                     )
                 found.prepare(high)
                 self._properties.append((given, f"{label}.{name}", found, low, high))
