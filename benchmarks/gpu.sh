@@ -12,4 +12,4 @@ for seed in 0 1 2; do
   python -m genesis_gym train --library rsl_rl --num-envs 4096 --timesteps 4000000 --stop-at-success 0.95 \
     --seed "$seed" --out "$out/reach-$seed" --quiet
 done
-python benchmarks/drift.py --backend gpu | tee "$out/drift.txt"
+python benchmarks/drift.py --device gpu | tee "$out/drift.txt"

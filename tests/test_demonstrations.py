@@ -98,17 +98,17 @@ gymnasium.register("Own/Near-v0", entry_point=entry_point, max_episode_steps=50,
 
 def test_a_dataset_of_ones_own_task_recovers_its_environment(tmp_path, monkeypatch) -> None:
     """Minari keeps the registration as JSON, which no task survives; another process has imported nothing yet."""
-    (tmp_path / "own_tasks.py").write_text(OWN_TASK)
+    (tmp_path / "near_task.py").write_text(OWN_TASK)
     monkeypatch.syspath_prepend(str(tmp_path))
-    importlib.import_module("own_tasks")
+    importlib.import_module("near_task")
     try:
-        text = recoverable_spec("own_tasks:Own/Near-v0", {"reward": "sparse"}).to_json()
-        del sys.modules["own_tasks"], gymnasium.registry["Own/Near-v0"]
+        text = recoverable_spec("near_task:Own/Near-v0", {"reward": "sparse"}).to_json()
+        del sys.modules["near_task"], gymnasium.registry["Own/Near-v0"]
         env = gymnasium.make(EnvSpec.from_json(text))  # what Minari's `recover_environment` does
         assert env.unwrapped.core.task.tolerance == 0.3 and list(env.unwrapped.core.reward_weights) == ["sparse"]
         env.close()
     finally:
-        sys.modules.pop("own_tasks", None)
+        sys.modules.pop("near_task", None)
         gymnasium.registry.pop("Own/Near-v0", None)
 
 

@@ -43,7 +43,7 @@ MAKE_AND_CLOSE = """
 from genesis_gym import BatchedEnv
 for cycle in range(int(sys.argv[1]) // 2):
     for arguments in ({"task": "reach"}, {"task": "push", "randomization": {"payload": (0.0, 0.5)}}):
-        env = BatchedEnv(num_envs=16, max_episode_steps=5, backend="cpu", **arguments)
+        env = BatchedEnv(num_envs=16, max_episode_steps=5, device="cpu", **arguments)
         observation, _ = env.reset(seed=cycle)
         for _ in range(10):
             result = env.step(torch.zeros(16, env.action_dim))
@@ -146,13 +146,13 @@ def test_one_environment_after_another_through_every_face() -> None:
     assert (last[:, 1:] == before[:, 1:]).all(), "file handles and threads"
 
 
-@pytest.mark.parametrize("other", ["push", "motor"])
+@pytest.mark.parametrize("other", ["push", "joint_reach"])
 def test_two_tasks_alive_in_one_process_do_not_notice_each_other(make_core, other: str) -> None:
     envs = [make_core(8), make_core(8, task=other)]
     actions = torch.from_numpy(random_actions(30, 8, 7))
 
     def observe(env: BatchedEnv, action: torch.Tensor) -> torch.Tensor:
-        return env.step(action[:, : env.action_dim]).observation
+        return env.step(action[:, : env.action_dim]).observation["policy"]
 
     alone = []
     for env in envs:

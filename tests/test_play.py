@@ -174,9 +174,9 @@ def test_any_rows_can_be_drawn(env) -> None:
     assert every.shape == (4, 360, 480, 3)
     assert (env.render([2, 0]) == every[[2, 0]]).all()
     assert (every[0] != every[2]).any(), "their targets differ"
-    for row in (-1, 4):
-        with pytest.raises(ArgumentError, match=f"env={row}"):
-            env.render([row])
+    for number in (-1, 4):
+        with pytest.raises(ArgumentError, match=f"{number} is not allowed"):
+            env.render([number])
 
 
 def test_the_last_picture_is_the_terminal_state_and_stands(env, filmed) -> None:

@@ -69,7 +69,7 @@ class Train:
     ] = None
     timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
     control_mode: Annotated[str | None, arg(help="What actions mean, such as ee_delta_position.")] = None
-    action_repeat: Annotated[int | None, arg(help="Commands of 20 ms that an action lasts.")] = None
+    decimation: Annotated[int | None, arg(help="Physics steps that an action lasts. Default: the task's.")] = None
     reward: Annotated[str | None, arg(help="dense (the default) or sparse: -1 until success.")] = None
     goal: Annotated[bool, arg(help="Show the goal by itself; SAC, TQC and TD3 then learn with hindsight.")] = False
     set: Annotated[Pairs, arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
@@ -140,7 +140,7 @@ class Train:
             "num_workers": self.num_workers,
             "timesteps": self.timesteps,
             "control_mode": self.control_mode,
-            "action_repeat": self.action_repeat,
+            "decimation": self.decimation,
             "reward": self.reward,
             "goal": self.goal or None,
             "hyperparameters": parse_pairs("--set", self.set),
