@@ -364,6 +364,22 @@ def test_joint_places_and_is_free_and_initial_positions(dog: BatchedEnv, env: Ba
     assert len(genesis_api.initial_positions(arm)) == arm.n_qs == 9
 
 
+def test_pose_readers_and_joint_readers(dog: BatchedEnv, env: BatchedEnv) -> None:
+    """They read what Genesis's own methods do, of bodies that were moved, into tensors that stand."""
+    for robot in (env.task.arm, dog.task.legs):
+        entity, dofs = robot.entity, robot.dofs
+        for link in (entity.links[0], entity.links[-1]):
+            position, orientation = genesis_api.pose_readers(link)
+            assert torch.equal(position(), link.get_pos()) and torch.equal(orientation(), link.get_quat())
+        for place in (dofs, [6, 4, 2]):
+            position, velocity = genesis_api.joint_readers(entity, place)
+            before, kept = position(), position().clone()
+            entity.set_dofs_velocity(torch.rand(entity.n_dofs).expand(env.num_envs, -1))
+            robot.world.scene.step(update_visualizer=False)
+            assert torch.equal(position(), entity.get_dofs_position(place)) and torch.equal(before, kept)
+            assert torch.equal(velocity(), entity.get_dofs_velocity(place)) and not torch.equal(position(), kept)
+
+
 def test_set_positions(dog: BatchedEnv) -> None:
     """What is set is set in some environments, which are at rest then; the others are not touched."""
     entity = dog.task.legs.entity

@@ -77,6 +77,7 @@ class Actions(Component):
     def __init__(self, world: World) -> None:
         """Begin without terms."""
         self.terms: dict[str, ActionTerm] = {}
+        self._places: list[tuple[ActionTerm, slice]] = []
         self.action = world.zeros(0)
         self._world = world
         self._latency = torch.zeros(world.num_envs, dtype=torch.int64, device=world.device)
@@ -110,6 +111,8 @@ class Actions(Component):
         """
         if name in self.terms:
             raise ArgumentError(f"name={safe_repr(name)} is taken; the action has {', '.join(self.terms)}")
+        if term.size:
+            self._places.append((term, slice(self.size, self.size + term.size)))
         self.terms[name] = term
         self.action = self._world.zeros(self.size)
         self._late = self.action[None]
@@ -131,11 +134,8 @@ class Actions(Component):
             self._late = torch.cat([action[None], self._late[:-1]])
             index = self._latency.clamp(0, len(self._late) - 1)  # a state may come from a stranger
             action = self._late.gather(0, index[None, :, None].expand(1, *action.shape))[0]
-        first = 0
-        for term in self.terms.values():
-            if term.size:
-                term.process(action[:, first : first + term.size])
-                first += term.size
+        for term, place in self._places:
+            term.process(action[:, place])
 
     def apply(self) -> None:
         """Let every term act on the world; called before every physics step."""

@@ -111,7 +111,9 @@ def check_action(action: torch.Tensor, num_envs: int, action_dim: int) -> torch.
             f"action has shape {tuple(action.shape)}; it must be (num_envs, action_dim) = "
             f"({num_envs}, {action_dim})"
         )
-    return action.clone() if action.is_inference() else action.detach()
+    if action.is_inference():
+        return action.clone()
+    return action.detach() if action.requires_grad else action
 
 
 def check_mask(envs: torch.Tensor, num_envs: int) -> torch.Tensor:

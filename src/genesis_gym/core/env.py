@@ -28,8 +28,9 @@ from genesis_gym.core.observation import Observations
 from genesis_gym.core.recorder import Recorder
 from genesis_gym.core.result import Metrics, Observation, StepResult, choose, in_normal_mode
 from genesis_gym.errors import ArgumentError, ClosedError, NotResetError
+from genesis_gym.runtime.masks import known_empty, not_finite
 from genesis_gym.runtime.random import EpisodeRandom
-from genesis_gym.runtime.state import State, Stateful, check_state, known_empty, restore
+from genesis_gym.runtime.state import State, Stateful, check_state, restore
 from genesis_gym.runtime.torch_settings import with_simulation_settings
 from genesis_gym.tasks import Task
 from genesis_gym.variation import CurriculumState, Randomization
@@ -258,7 +259,7 @@ class BatchedEnv(Stateful):
         self.task.actions.process(safe)
         for _ in range(self.task.decimation):
             self.task.actions.apply()
-            faulty = faulty | self.world.step()
+            self.world.step()
         faulty = faulty | self.world.faulty_envs()
         self._episodes.clock = self._episodes.clock + 1
         rng = self._random.at(self._episodes.clock)
@@ -270,7 +271,7 @@ class BatchedEnv(Stateful):
         terms = {name: weight * terms[name].float() for name, weight in self.reward_weights.items() if weight}
         reward = sum(terms.values(), start=self._no_reward)
         observation, total = self._observations.read(self._objective.observe(), rng)
-        faulty = faulty | ~torch.isfinite(total + reward)  # finite only if all is
+        faulty = faulty | not_finite(total + reward)  # finite only if all is
 
         judged = self._episodes.judge(evaluation, terms, faulty, self.max_episode_steps)
         self._observation = (
@@ -395,7 +396,7 @@ class BatchedEnv(Stateful):
     def _checked(self, action: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """The action that is safe to take in every environment, and where the given one was not finite."""
         action = check_action(action, self.num_envs, self.action_dim).to(self.device, torch.float32)
-        faulty = ~torch.isfinite(action).all(-1)
+        faulty = not_finite(action).any(-1)
         if not known_empty(faulty):
             action = torch.where(faulty[:, None], self.neutral_action, action)
         return torch.clamp(action, self.action_low, self.action_high), faulty

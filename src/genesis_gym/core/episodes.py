@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 
 from genesis_gym.core.result import Metrics
-from genesis_gym.runtime.state import Stateful, known_empty
+from genesis_gym.runtime.masks import known_empty
+from genesis_gym.runtime.state import Stateful
 from genesis_gym.tasks.task import Evaluation
 
 

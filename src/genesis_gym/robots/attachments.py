@@ -123,6 +123,10 @@ class Tool(Component):
         self.link: Any = robot.entity.get_link(spec.link)
         self._offset = robot.world.tensor(spec.offset)
 
+    def start(self) -> None:
+        """Find where the simulator keeps the link's pose."""
+        self._link_position, self._link_orientation = genesis_api.pose_readers(self.link)
+
     @property
     def position(self) -> torch.Tensor:
         """Tool centre, world frame, metres `(num_envs, 3)`."""
@@ -131,7 +135,7 @@ class Tool(Component):
     @property
     def orientation(self) -> torch.Tensor:
         """Orientation of its link, w, x, y, z in the world frame `(num_envs, 4)`."""
-        return self._robot._read("tool orientation", self.link.get_quat)
+        return self._robot._read("tool orientation", self._link_orientation)
 
     @property
     def jacobian(self) -> torch.Tensor:
@@ -166,8 +170,7 @@ class Tool(Component):
         return positions[:, index] + rotations.rotate(quaternions[:, index], self._offset)
 
     def _position(self) -> torch.Tensor:
-        position: torch.Tensor = self.link.get_pos()
-        return self._robot.world.visible(position) + rotations.rotate(self.orientation, self._offset)
+        return self._robot.world.visible(self._link_position()) + rotations.rotate(self.orientation, self._offset)
 
 
 class Gripper(Component):

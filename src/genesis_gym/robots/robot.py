@@ -125,12 +125,12 @@ class Robot(Part):
     @property
     def joint_position(self) -> torch.Tensor:
         """Positions of the joints, rad `(num_envs, joints)`."""
-        return self._read("joint_position", lambda: self.entity.get_dofs_position(self.dofs))
+        return self._read("joint_position", self._get_position)
 
     @property
     def joint_velocity(self) -> torch.Tensor:
         """Velocities of the joints, rad/s `(num_envs, joints)`."""
-        return self._read("joint_velocity", lambda: self.entity.get_dofs_velocity(self.dofs))
+        return self._read("joint_velocity", self._get_velocity)
 
     @property
     def joint_effort(self) -> torch.Tensor:
@@ -144,6 +144,7 @@ class Robot(Part):
 
     def start(self) -> None:
         """Set limits and gains, and go to the default pose."""
+        self._get_position, self._get_velocity = genesis_api.joint_readers(self.entity, self.dofs)
         low, high = genesis_api.joint_limits(self.entity, self.dofs)
         self.joint_low, self.joint_high = low.clamp(min=-ONE_TURN), high.clamp(max=ONE_TURN)
         self._moving_links = genesis_api.moving_links(self.entity)

@@ -8,7 +8,7 @@ file is the one to change. What the rest of the package calls is the old stock: 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -246,6 +246,44 @@ def moving_links(entity: Any) -> list[int]:
 def links_moved_by(entity: Any, joints: Sequence[str]) -> list[int]:
     """Indices of the links that joints move, within the entity."""
     return [entity.get_joint(name).link.idx_local for name in joints]
+
+
+def pose_readers(link: Any) -> tuple[Callable[[], torch.Tensor], Callable[[], torch.Tensor]]:
+    """Functions that read the origin and the orientation of a link of a built scene, as `link.get_pos` does.
+
+    They read the solver's arrays in a third of the time, unless the link was moved off its authored origin.
+
+    Returns:
+        World-frame position, metres `(num_envs, 3)`, and quaternion w, x, y, z `(num_envs, 4)`, each a copy.
+    """
+    from genesis.utils.misc import qd_to_torch
+
+    solver, index = link._solver, link.idx
+    if not (solver._links_offset_pos_is_identity[index] and solver._links_offset_quat_is_identity[index]):
+        return link.get_pos, link.get_quat
+    links = solver.dyn_state.links
+    return (
+        lambda: qd_to_torch(links.pos, transpose=True)[:, index].clone(),
+        lambda: qd_to_torch(links.quat, transpose=True)[:, index].clone(),
+    )
+
+
+def joint_readers(entity: Any, dofs: slice | list[int]) -> tuple[Callable[[], torch.Tensor], ...]:
+    """Functions that read joints of a built scene, as `entity.get_dofs_position` does, in half of the time.
+
+    Returns:
+        Their positions, rad or metres `(num_envs, dofs)`, and velocities, per second, each a copy.
+    """
+    from genesis.utils.misc import qd_to_torch
+
+    if not isinstance(dofs, slice):
+        return lambda: entity.get_dofs_position(dofs), lambda: entity.get_dofs_velocity(dofs)
+    place = slice(entity.dof_start + dofs.start, entity.dof_start + dofs.stop)
+    arrays = entity.solver.dyn_state.dofs
+    return (
+        lambda: qd_to_torch(arrays.pos, transpose=True)[:, place].clone(),
+        lambda: qd_to_torch(arrays.vel, transpose=True)[:, place].clone(),
+    )
 
 
 def contact_forces(entity: Any) -> torch.Tensor:

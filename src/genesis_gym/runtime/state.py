@@ -200,8 +200,3 @@ def _loaded(value: Any, state: Any, seen: set[int]) -> Any:
     if isinstance(value, list):
         return loaded
     return type(value)(*loaded) if hasattr(value, "_fields") else type(value)(loaded)
-
-
-def known_empty(envs: torch.Tensor) -> bool:
-    """Whether a mask is known to be empty without waiting for a GPU."""
-    return envs.device.type == "cpu" and not bool(envs.any())

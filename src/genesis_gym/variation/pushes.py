@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from genesis_gym.robots import Robot
+from genesis_gym.runtime.masks import known_empty
 from genesis_gym.runtime.random import EnvRandom
-from genesis_gym.runtime.state import known_empty
 from genesis_gym.world import Component
 
 

@@ -18,6 +18,7 @@ from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.runtime.startup_patches import quick_introspection
 from genesis_gym.runtime.system import require_display
 from genesis_gym.world.component import Component, Property
+from genesis_gym.world.gravity import STANDARD_GRAVITY, Gravity
 from genesis_gym.world.physics import Physics, Viewpoint
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ logger = logging.getLogger("genesis_gym")
 CAMERA_RESOLUTION = (480, 360)
 CAMERA_FOV_DEGREES = 34
 DEFAULT_VIEWPOINT = Viewpoint()
-
-STANDARD_GRAVITY = 9.81
 
 LivePart = TypeVar("LivePart", bound=Component, covariant=True)
 
@@ -107,11 +106,10 @@ class World(Component):
         self.scene = self._new_viewed_scene() if show_viewer else self._new_scene()
         self._camera_envs = list(camera_envs)
         self._camera = self._add_camera() if camera_envs else None
-        self._no_envs = torch.zeros(num_envs, dtype=torch.bool, device=self.device)
+        self._put_back: torch.Tensor | None = None
         self._envs_to_reset = torch.zeros(self._scene_envs, dtype=torch.bool, device=self.device)
         self._before_step: list[Callable[[], None]] = []
-        self._gravity_magnitude = STANDARD_GRAVITY * self.ones()
-        self._gravity_tilt, self._heading = self.zeros(), self.zeros()
+        self._gravity = Gravity(self)
 
     @property
     def dt(self) -> float:
@@ -201,15 +199,12 @@ class World(Component):
         """Call something before every physics step from now on, such as a force that lasts for one step."""
         self._before_step.append(hook)
 
-    def step(self) -> torch.Tensor:
+    def step(self) -> None:
         """Advance every environment by one physics step.
 
         An environment that Genesis flags as faulty is frozen by it, and some steps later Genesis refuses to step
         any at all. Such environments are then put back to their initial state and the step is taken for the
         others.
-
-        Returns:
-            bool `(num_envs,)`: environments put back here. The flags of `faulty_envs` are set before that.
         """
         import genesis as gs
 
@@ -222,14 +217,18 @@ class World(Component):
             faulty = genesis_api.failed_envs(self.scene)
             if not bool(faulty.any()):
                 raise
+            self._put_back = faulty.clone() if self._put_back is None else self._put_back | faulty
             self._reset_scene(faulty)
             self.scene.step(update_visualizer=self.has_viewer)
-            return self.visible(faulty)
-        return self._no_envs
 
     def faulty_envs(self) -> torch.Tensor:
-        """Environments whose solver failed (NaN accelerations, too many contacts), bool `(num_envs,)`."""
-        return self.visible(genesis_api.failed_envs(self.scene))
+        """Environments whose solver failed since the last call: NaN accelerations, too many contacts.
+
+        Returns:
+            bool `(num_envs,)`.
+        """
+        faulty, put_back, self._put_back = genesis_api.failed_envs(self.scene), self._put_back, None
+        return self.visible(faulty if put_back is None else faulty | put_back)
 
     def fault_reason(self, env: int) -> str | None:
         """Why the solver of an environment failed, such as "its solver failed: invalid acc nan"; None if not."""
@@ -247,8 +246,8 @@ class World(Component):
     def properties(self) -> dict[str, Property]:
         """Gravity and friction."""
         return {
-            "gravity": Property(write=self._set_gravity_magnitude, nominal=STANDARD_GRAVITY),
-            "gravity_tilt": Property(write=self._set_gravity_tilt, nominal=0.0),
+            "gravity": Property(write=self._gravity.set_magnitude, nominal=STANDARD_GRAVITY),
+            "gravity_tilt": Property(write=self._gravity.set_tilt, nominal=0.0),
             "friction_scale": Property(write=self._set_friction_ratio),
         }
 
@@ -350,23 +349,6 @@ class World(Component):
             if (value.is_floating_point() or value.dtype == torch.bool)
             and not any(part in name for part in ("sort_buffer", "contact_data"))
         }
-
-    def _set_gravity_magnitude(self, magnitude: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
-        self._gravity_magnitude = magnitude
-        self._set_gravity(rng)
-
-    def _set_gravity_tilt(self, tilt: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
-        self._gravity_tilt = tilt
-        self._heading = torch.where(envs, rng.uniform("gravity_heading", 0.0, 2.0 * np.pi), self._heading)
-        self._set_gravity(rng)
-
-    def _set_gravity(self, rng: EnvRandom) -> None:
-        """Gravity points down, tilted by an angle towards a uniform heading."""
-        tilt, heading = self._gravity_tilt, self._heading
-        level = torch.stack([torch.cos(heading), torch.sin(heading), torch.zeros_like(heading)], dim=-1)
-        down = self.tensor([0.0, 0.0, -1.0])
-        direction = torch.cos(tilt)[:, None] * down + torch.sin(tilt)[:, None] * level
-        genesis_api.set_gravity(self.scene, self.padded(self._gravity_magnitude[:, None] * direction))
 
     def _set_friction_ratio(self, ratio: torch.Tensor, envs: torch.Tensor, rng: EnvRandom) -> None:
         genesis_api.set_friction_ratio(self.scene, self.padded(ratio))
