@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from genesis_gym.robots import RobotSpec
     from genesis_gym.tasks import Evaluation, GoalTask, Task
     from genesis_gym.tasks.arm import ArmGoalTask, ArmTask
+    from genesis_gym.tasks.cooperation.hand_over import HandOver
+    from genesis_gym.tasks.flight.hover import Hover
+    from genesis_gym.tasks.locomotion.velocity import VelocityTracking
+    from genesis_gym.tasks.manipulation.drawer import OpenDrawer
+    from genesis_gym.tasks.manipulation.grasp import Grasp
+    from genesis_gym.tasks.manipulation.lift import LiftCube
+    from genesis_gym.tasks.manipulation.pick_and_place import PickAndPlace
+    from genesis_gym.tasks.manipulation.push import Push
+    from genesis_gym.tasks.manipulation.stack import StackCube
+    from genesis_gym.tasks.reach.joint_reach import JointReach
+    from genesis_gym.tasks.reach.reach import Reach
+    from genesis_gym.tasks.reach.reach_obstacles import ReachObstacles
+    from genesis_gym.tasks.reach.reach_pose import ReachPose
     from genesis_gym.variation import Curriculum
     from genesis_gym.world import SOFT, STIFF, Component, Physics, World
 
@@ -39,12 +52,25 @@ _HOMES = {
     "GenesisSb3VecEnv": "genesis_gym.adapters.sb3",
     "GenesisVectorEnv": "genesis_gym.adapters.vector",
     "GoalTask": "genesis_gym.tasks",
+    "Grasp": "genesis_gym.tasks.manipulation.grasp",
+    "HandOver": "genesis_gym.tasks.cooperation.hand_over",
+    "Hover": "genesis_gym.tasks.flight.hover",
+    "JointReach": "genesis_gym.tasks.reach.joint_reach",
+    "LiftCube": "genesis_gym.tasks.manipulation.lift",
+    "OpenDrawer": "genesis_gym.tasks.manipulation.drawer",
     "Physics": "genesis_gym.world",
+    "PickAndPlace": "genesis_gym.tasks.manipulation.pick_and_place",
+    "Push": "genesis_gym.tasks.manipulation.push",
+    "Reach": "genesis_gym.tasks.reach.reach",
+    "ReachObstacles": "genesis_gym.tasks.reach.reach_obstacles",
+    "ReachPose": "genesis_gym.tasks.reach.reach_pose",
     "RobotSpec": "genesis_gym.robots",
     "SOFT": "genesis_gym.world",
     "STIFF": "genesis_gym.world",
+    "StackCube": "genesis_gym.tasks.manipulation.stack",
     "StepResult": "genesis_gym.core",
     "Task": "genesis_gym.tasks",
+    "VelocityTracking": "genesis_gym.tasks.locomotion.velocity",
     "World": "genesis_gym.world",
     "make_core": "genesis_gym.core",
     "make_rsl_rl_vec_env": "genesis_gym.adapters.rsl_rl",
@@ -66,10 +92,23 @@ __all__ = [
     "GenesisSb3VecEnv",
     "GenesisVectorEnv",
     "GoalTask",
+    "Grasp",
+    "HandOver",
+    "Hover",
+    "JointReach",
+    "LiftCube",
+    "OpenDrawer",
     "Physics",
+    "PickAndPlace",
+    "Push",
+    "Reach",
+    "ReachObstacles",
+    "ReachPose",
     "RobotSpec",
+    "StackCube",
     "StepResult",
     "Task",
+    "VelocityTracking",
     "World",
     "__version__",
     "make_core",
