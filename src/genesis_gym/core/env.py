@@ -160,10 +160,7 @@ class BatchedEnv(Stateful):
         self._episodes.clock = check_steps(steps, self.num_envs).to(self.device, copy=True)
 
     def randomize_episode_length(self) -> None:
-        """Set each clock to a step of its own, at random, as RSL-RL's `init_at_random_ep_len` does.
-
-        Otherwise a learner sees the beginnings of all episodes in one rollout and their ends in another.
-        """
+        """Draw each clock, so that not all episodes end together; RSL-RL's `init_at_random_ep_len` does so."""
         if self.max_episode_steps is not None:
             share = self._random.uniform("clock", 0.0, 1.0)
             self._episodes.clock = (share * self.max_episode_steps).long()
@@ -177,9 +174,7 @@ class BatchedEnv(Stateful):
     def increase_difficulty(self) -> None:
         """Promote every environment by one step of the curriculum, which it was made with."""
         if self._curriculum is None:
-            raise ArgumentError(
-                "increase_difficulty() needs a curriculum; make the environment with curriculum={}"
-            )
+            raise ArgumentError("increase_difficulty() needs a curriculum; make it with curriculum={}")
         self._curriculum.increase(self._all)
 
     @with_simulation_settings
@@ -288,10 +283,9 @@ class BatchedEnv(Stateful):
 
     @with_simulation_settings
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
-        """What a step is worth that achieves one goal when another is desired: Gymnasium-Robotics' `GoalEnv`.
+        """Reward of a step that achieves one goal when another is desired: Gymnasium-Robotics' `GoalEnv`.
 
-        It equals the reward of `step` for the goals that the step's observation shows, where these are free of
-        noise; but a faulty environment has 0.
+        For the goals that the observation shows, without noise, it equals that of `step` in a sound environment.
 
         Args:
             achieved_goal: Array or tensor, float `(..., k)`.
@@ -381,8 +375,7 @@ class BatchedEnv(Stateful):
     def __reduce__(self) -> Any:
         """Refuse to be pickled or copied, as TypeError."""
         raise TypeError(
-            "an environment cannot be pickled or copied; make another with the same arguments (env.spec), and "
-            "keep its state by state_dict()"
+            "an environment cannot be pickled or copied; make another by env.spec and load its state_dict()"
         )
 
     def _with_settings(self, metrics: Metrics) -> Metrics:
