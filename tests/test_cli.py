@@ -16,6 +16,7 @@ import genesis_gym
 from genesis_gym.cli.main import main
 from genesis_gym.cli.options import import_modules
 from genesis_gym.errors import ArgumentError, MissingDependencyError
+from genesis_gym.learning.config.train_config import make_config
 from genesis_gym.registration import find_spec
 
 ROOT = Path(__file__).parent.parent
@@ -89,6 +90,26 @@ def test_unknown_words_are_refused(capsys, words: list[str]) -> None:
 # The process and its installation
 
 
+REFUSED_EARLY = """
+import sys
+from genesis_gym.cli.main import main
+for words in (
+    "train --algorithm FOO", "train --env Genesis/None-v0", "train --set foo=1", "train --randomization foo=0,1",
+    "train --device tpu", "train --resume none", "tune --env Genesis/None-v0", "evaluate none", "play none",
+):
+    assert main(words.split()) == 2, words
+    assert not {"torch", "matplotlib", "stable_baselines3", "genesis"} & set(sys.modules), words
+"""
+
+
+def test_a_mistake_is_refused_before_anything_heavy_is_imported(tmp_path) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", REFUSED_EARLY], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_terminal_that_cannot_show_an_arrow_gets_another_character() -> None:
     """The doctor's remedies begin with an arrow; without assertions it has one."""
     done = subprocess.run(
@@ -111,6 +132,9 @@ from genesis_gym.cli.main import main
 
 
 def test_a_base_installation_has_the_doctor_and_names_the_extra_of_the_rest(tmp_path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.json").write_text(make_config().model_dump_json())
     words = [["doctor", "--quick"], ["train", "--timesteps", "64"], ["evaluate", "run"], ["tune"]]
     script = f"{WITHOUT_EXTRAS}\nfor words in {words}: print('status', main(words))"
     done = subprocess.run(
@@ -119,7 +143,7 @@ def test_a_base_installation_has_the_doctor_and_names_the_extra_of_the_rest(tmp_
     assert [line for line in done.stdout.splitlines() if "status" in line] == ["status 0", *["status 2"] * 3]
     errors = [line for line in done.stderr.splitlines() if line.startswith("genesis-gym: error: ")]
     assert len(errors) == 3 and all("is not installed; pip install 'genesis-gym[" in line for line in errors)
-    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
+    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == [run]
 
 
 def test_a_class_of_a_missing_extra_is_one_line(monkeypatch) -> None:

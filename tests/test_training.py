@@ -31,11 +31,12 @@ from genesis_gym.learning.config.seeds import EVALUATION_SEED, SELECTION_SEED, T
 from genesis_gym.learning.config.train_config import change_config, make_config
 from genesis_gym.learning.evaluation.evaluate import evaluate_policy, evaluate_run
 from genesis_gym.learning.pipeline import run as pipeline
-from genesis_gym.learning.pipeline.stages import PLAN_FILE, parse_plan, read_plan, run_stages
+from genesis_gym.learning.pipeline.stages import parse_plan, read_plan, run_stages
+from genesis_gym.learning.runs.folder import PLAN_FILE
 from genesis_gym.learning.training import hooks
 from genesis_gym.learning.training.progress import TrainingProgress
 from genesis_gym.learning.training.train import train
-from genesis_gym.variation.curriculum import Curriculum, CurriculumState
+from genesis_gym.variation import Curriculum, CurriculumState
 
 #: Hyperparameters that make a rollout of eight environments short.
 SHORT = {

@@ -14,7 +14,7 @@ from conftest import random_actions
 from genesis_gym.errors import ArgumentError
 from genesis_gym.registration import ENVIRONMENTS
 from genesis_gym.tasks.reach.reach import Reach
-from genesis_gym.variation.randomization import needs_per_env_solver
+from genesis_gym.variation.ranges import needs_per_env_solver
 
 #: A range for each term, wide enough to be seen.
 RANGES = {

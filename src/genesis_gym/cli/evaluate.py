@@ -10,8 +10,18 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import arg
 
-from genesis_gym.cli.options import Best, Device, Imports, Run, Trust, import_modules, print_table
-from genesis_gym.errors import ArgumentError, check_choice
+from genesis_gym.cli.options import (
+    Best,
+    Device,
+    Imports,
+    Run,
+    Trust,
+    check_device,
+    check_run,
+    import_modules,
+    print_table,
+)
+from genesis_gym.errors import ArgumentError, check_choice, check_positive_int
 
 
 @dataclass
@@ -33,6 +43,9 @@ class Evaluate:
             check_choice("--plot: suffix", self.plot.suffix, (".png", ".svg", ".pdf"))
             if not self.plot.absolute().parent.is_dir():
                 raise ArgumentError(f"--plot {self.plot} cannot be written: {self.plot.parent} is no folder")
+        check_positive_int("episodes", self.episodes)
+        check_device(self.device)
+        check_run(self.source, trust=self.trust)
 
         from genesis_gym.learning.config.seeds import EVALUATION_SEED
         from genesis_gym.learning.evaluation.evaluate import evaluate_run

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 from tyro.conf import Positional, UseAppendAction, arg
 
-from genesis_gym.errors import ArgumentError
+from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.registration import ENVIRONMENTS
 
 DEFAULT_ENV = next(iter(ENVIRONMENTS))
@@ -33,6 +33,20 @@ Imports = Annotated[
     arg(name="import", metavar="MODULE", help="Import a module that registers environments; files never do."),
 ]
 Quiet = Annotated[bool, arg(help="Show the result and nothing else.")]
+
+
+def check_device(device: str) -> None:
+    """Refuse an unknown `--device` before anything heavy is imported."""
+    from genesis_gym.runtime import DEVICES
+
+    check_choice("device", device, DEVICES)
+
+
+def check_run(run: Path, *, trust: bool) -> None:
+    """Refuse what is no run folder before anything heavy is imported."""
+    from genesis_gym.learning.runs.folder import locate, read_config
+
+    read_config(locate(run, trust=trust)[0])
 
 
 def import_modules(modules: Iterable[str], env: str | None = None) -> None:

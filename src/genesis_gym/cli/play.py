@@ -9,8 +9,17 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import arg
 
-from genesis_gym.cli.options import Best, Device, Imports, Quiet, Run, Trust, import_modules
-from genesis_gym.errors import check_choice
+from genesis_gym.cli.options import (
+    Best,
+    Device,
+    Imports,
+    Quiet,
+    Run,
+    Trust,
+    check_device,
+    check_run,
+    import_modules,
+)
 
 
 @dataclass
@@ -32,13 +41,14 @@ class Play:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
+        check_device(self.device)
+        check_run(self.source, trust=self.trust)
+
         from genesis_gym.learning.config.seeds import EVALUATION_SEED
         from genesis_gym.learning.evaluation.play import watch_run
         from genesis_gym.learning.runs.folder import locate
-        from genesis_gym.runtime import DEVICES
         from genesis_gym.runtime.system import has_display
 
-        check_choice("device", self.device, DEVICES)
         import_modules(self.imports)
         episodes = self.rows if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed

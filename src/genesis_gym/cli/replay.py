@@ -9,7 +9,7 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import Positional, arg
 
-from genesis_gym.cli.options import Device, Imports, import_modules, print_table
+from genesis_gym.cli.options import Device, Imports, check_device, import_modules, print_table
 
 
 @dataclass
@@ -22,8 +22,6 @@ class Replay:
 
     def run(self, console: Console) -> int:
         """Run the command; the exit status is 1 if the fault does not come back."""
-        from genesis_gym.cli.train import check_device
-
         check_device(self.device)
         import_modules(self.imports)
         console.print("Importing Genesis …")

@@ -21,6 +21,7 @@ from genesis_gym.cli.options import (
     Pairs,
     Quiet,
     Seed,
+    check_device,
     import_modules,
     parse_pairs,
     print_table,
@@ -93,9 +94,8 @@ class Train:
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
-        from genesis_gym.learning.pipeline.stages import PLAN_FILE, read_plan, run_stages
         from genesis_gym.learning.runs.files import check_folder
-        from genesis_gym.learning.runs.folder import new_run_folder, read_config
+        from genesis_gym.learning.runs.folder import PLAN_FILE, new_run_folder, read_config
 
         self._refuse_contradictions()
         check_device(self.device)
@@ -110,24 +110,28 @@ class Train:
             "imports": self.imports,
         }
         if self.stages is not None or (self.resume is not None and (self.resume / PLAN_FILE).is_file()):
-            if world_size() > 1:
-                raise ArgumentError("stages train in one process: start each stage by itself, with --init-from")
-            plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
-            folder = self.resume or new_run_folder(self.out, "stages")
-            with _resumable(folder, console):
-                for report in run_stages(plan, folder, console, **options):
-                    _print_report(report)
-            return 0
-        if self.resume is not None:
-            config = read_config(self.resume)
-            find_spec(config.env)
-            return _train(config, self.resume, console, **options)
-        config = self._config()
+            return self._train_stages(console, options)
+        config = self._config() if self.resume is None else read_config(self.resume)
         find_spec(config.env)
+        if self.resume is not None:
+            return _train(config, self.resume, console, **options)
         stem = f"{config.env.rpartition('/')[2]}-{config.algorithm}".lower()
         # Only the first rank has a run folder.
         folder = new_run_folder(self.out, stem) if rank() == 0 else (self.out or Path("runs")) / f"rank{rank()}"
         return _train(config, folder, console, init_from=self.init_from, **options)
+
+    def _train_stages(self, console: Console, options: dict[str, Any]) -> int:
+        from genesis_gym.learning.pipeline.stages import read_plan, run_stages
+        from genesis_gym.learning.runs.folder import PLAN_FILE, new_run_folder
+
+        if world_size() > 1:
+            raise ArgumentError("stages train in one process: start each stage by itself, with --init-from")
+        plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
+        folder = self.resume or new_run_folder(self.out, "stages")
+        with _resumable(folder, console):
+            for report in run_stages(plan, folder, console, **options):
+                _print_report(report)
+        return 0
 
     def _config(self) -> TrainConfig:
         from genesis_gym.learning.config.presets import LIBRARIES
@@ -175,13 +179,6 @@ class Train:
             if option in given and idle:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in defaults if name in idle)
                 raise ArgumentError(f"--{option} leaves no choice of {names}; leave that out")
-
-
-def check_device(device: str) -> None:
-    """Refuse an unknown `--device` before anything is created."""
-    from genesis_gym.runtime import DEVICES
-
-    check_choice("device", device, DEVICES)
 
 
 def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:

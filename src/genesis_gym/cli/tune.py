@@ -10,8 +10,8 @@ from typing import Annotated
 from rich.console import Console
 from tyro.conf import arg
 
-from genesis_gym.cli.options import DEFAULT_ENV, Device, Imports, Quiet, import_modules, print_table
-from genesis_gym.errors import check_choice, check_positive_int
+from genesis_gym.cli.options import DEFAULT_ENV, Device, Imports, Quiet, check_device, import_modules, print_table
+from genesis_gym.errors import check_positive_int
 
 
 @dataclass
@@ -55,9 +55,8 @@ class Tune:
         """Run the command; the exit status is 1 if no trial was completed."""
         from genesis_gym.learning.tuning.search_space import read_space
         from genesis_gym.learning.tuning.study import make_tune_config, study_folder
-        from genesis_gym.runtime import DEVICES
 
-        check_choice("device", self.device, DEVICES)
+        check_device(self.device)
         import_modules(self.imports, self.env)
         algorithm = self.algorithm.upper()
         config = make_tune_config(

@@ -14,8 +14,8 @@ from genesis_gym.errors import ActionError, ArgumentError, check_choice, check_p
 from genesis_gym.runtime.backend import DEVICES
 from genesis_gym.tasks import Task, make_task
 from genesis_gym.validation import validate
-from genesis_gym.variation import Curriculum, check_ranges
-from genesis_gym.variation.randomization import Ranges, needs_per_env_solver
+from genesis_gym.variation import Curriculum, Ranges, check_ranges
+from genesis_gym.variation.ranges import needs_per_env_solver
 from genesis_gym.world import Physics
 
 

@@ -18,8 +18,7 @@ from genesis_gym.learning.config.presets import PRESETS, find_preset
 from genesis_gym.learning.config.seeds import MAX_SEED
 from genesis_gym.registration import find_spec
 from genesis_gym.validation import validate
-from genesis_gym.variation.curriculum import Curriculum
-from genesis_gym.variation.randomization import Ranges, check_ranges
+from genesis_gym.variation import Curriculum, Ranges, check_ranges
 
 #: Written into every run folder; another number means another layout of `config.json`.
 CONFIG_VERSION = 3

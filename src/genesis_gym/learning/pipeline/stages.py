@@ -29,14 +29,13 @@ from genesis_gym.learning.agents.checkpoint import check_match, observation_size
 from genesis_gym.learning.config.train_config import TrainConfig, make_config
 from genesis_gym.learning.pipeline.run import RunOptions, RunSummary, run_pipeline
 from genesis_gym.learning.runs.files import check_folder, read_yaml
-from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, REPORT_FILE, write_whole
+from genesis_gym.learning.runs.folder import CHECKPOINT_FILE, PLAN_FILE, REPORT_FILE, write_whole
 from genesis_gym.registration import find_spec
 from genesis_gym.tasks import make_task
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-PLAN_FILE = "stages.yaml"
 
 #: Hyperparameters that say how large the networks are.
 NETWORK = ("net_arch", "hidden_dims")
