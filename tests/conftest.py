@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import gymnasium
 import numpy as np
 import pytest
+import torch
 
 import genesis_gym
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # RSL-RL's GitPython then does without a git command
 
+torch.set_num_threads(1)  # the workers of pytest share the cores
+
 ENV_ID = "Genesis/FrankaReach-v0"
+
+#: Episodes of an evaluation, of which learners have a hundred.
+EPISODES = 8
+
+
+@pytest.fixture(autouse=True)
+def few_episodes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short evaluations during and after training, unless a test is marked `full_evaluation`."""
+    if request.node.get_closest_marker("full_evaluation") is None:
+        for module, name in (("training.hooks", "PERIODIC_EPISODES"), ("pipeline.run", "EVALUATION_EPISODES")):
+            if loaded := sys.modules.get(f"genesis_gym.learning.{module}"):
+                monkeypatch.setattr(loaded, name, EPISODES)
 
 
 @pytest.fixture(scope="module")

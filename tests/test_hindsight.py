@@ -11,7 +11,7 @@ import pytest
 import torch
 from stable_baselines3 import HerReplayBuffer
 
-from conftest import ENV_ID
+from conftest import ENV_ID, EPISODES
 from genesis_gym import BatchedEnv
 from genesis_gym.adapters.sb3 import GenesisSb3VecEnv
 from genesis_gym.adapters.spaces import to_observation
@@ -67,7 +67,7 @@ def test_a_resumed_run_equals_one_that_went_through(tmp_path, env, monkeypatch, 
     for file in ("policy.safetensors", "best_policy.safetensors"):
         assert (written[0] / file).read_bytes() == (written[1] / file).read_bytes(), file
     best = max(results, key=lambda result: (result.success_rate, result.mean_reward))
-    again = evaluate_policy(env, load_policy(folder, config, env, best=True), 100, SELECTION_SEED)
+    again = evaluate_policy(env, load_policy(folder, config, env, best=True), EPISODES, SELECTION_SEED)
     assert again.records == best.records
     if algorithm != "PPO":
         buffer = whole["shares"][0]["loop"]["replay_buffer"]

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from stable_baselines3 import PPO
 
-from conftest import ENV_ID
+from conftest import ENV_ID, EPISODES
 from genesis_gym.cli.main import main
 from genesis_gym.errors import ArgumentError, RunFolderError
 from genesis_gym.learning.agents.load import load_policy
@@ -117,7 +117,7 @@ def test_every_preset_trains(tmp_path, algorithm: str, preset: str) -> None:
     folder = new_run_folder(tmp_path / "run", "run")
     report = run_pipeline(config, folder, Console(quiet=True))
     assert read_config(folder) == config
-    assert evaluate_run(folder, 100).mean_reward == pytest.approx(report.evaluation.mean_reward, rel=1e-3)
+    assert evaluate_run(folder, EPISODES).mean_reward == pytest.approx(report.evaluation.mean_reward, rel=1e-3)
 
 
 def test_an_environment_may_have_its_own_default() -> None:

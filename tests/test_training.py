@@ -18,6 +18,7 @@ import yaml
 from rich.console import Console
 from stable_baselines3.common.vec_env import DummyVecEnv
 
+from conftest import EPISODES
 from genesis_gym.core.make import make_core as make_core_of
 from genesis_gym.core.make import make_sharded_core
 from genesis_gym.errors import ArgumentError, RunFolderError
@@ -91,9 +92,9 @@ def test_evaluation_during_training(tmp_path, easing, algorithm: str) -> None:
     train(config, easing, tmp_path, show_evaluation=results.append)
     rows = rows_of(tmp_path / "progress.csv")
     assert column(rows, "eval/success_rate") == [result.success_rate for result in results]
-    assert len(results) == 3 and all(result.episodes == 100 for result in results)
+    assert len(results) == 3 and all(result.episodes == EPISODES for result in results)
     best = max(results, key=lambda result: (result.success_rate, result.mean_reward))
-    again = evaluate_policy(easing, load_policy(tmp_path, config, easing, best=True), 100, SELECTION_SEED)
+    again = evaluate_policy(easing, load_policy(tmp_path, config, easing, best=True), EPISODES, SELECTION_SEED)
     assert again.success_rate == best.success_rate
     assert again.mean_reward == pytest.approx(best.mean_reward, rel=1e-5)
 

@@ -325,8 +325,10 @@ def test_an_error_while_building_ends_everything() -> None:
 
 SCRIPT = f"""
 import multiprocessing
+import signal
 from genesis_gym.core import make_sharded_core
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background inherits another one
     env = make_sharded_core("{ENV_ID}", num_envs=2, num_workers=2, device="cpu")
     env.reset(seed=0)
     print(multiprocessing.active_children()[0].pid, flush=True)

@@ -57,7 +57,7 @@ def evaluate_policy(env: Core, act: Act, count: int, seed: int = EVALUATION_SEED
 
 def evaluate_run(
     run: Path,
-    count: int,
+    episodes: int,
     seed: int = EVALUATION_SEED,
     device: str = "auto",
     *,
@@ -68,7 +68,7 @@ def evaluate_run(
 
     Args:
         run: The run folder, or with `trust` an archive of SB3 in it.
-        count: Episodes, at least 1.
+        episodes: How many, at least 1.
         seed: Seed of the first.
         device: `"auto"`, `"cpu"` or `"gpu"`.
         best: Take the best policy of the evaluations during training instead of the last.
@@ -79,12 +79,12 @@ def evaluate_run(
 
     Raises:
         RunFolderError: It is no run folder, or its files cannot be read.
-        ArgumentError: `count`, `seed` or `device` is not allowed.
+        ArgumentError: `episodes`, `seed` or `device` is not allowed.
     """
-    check_positive_int("episodes", count)
-    _, env, act = open_run(run, min(count, MAX_ENVS), device=device, best=best, trust=trust)
+    check_positive_int("episodes", episodes)
+    _, env, act = open_run(run, min(episodes, MAX_ENVS), device=device, best=best, trust=trust)
     try:
-        return evaluate_policy(env, act, count, seed)
+        return evaluate_policy(env, act, episodes, seed)
     finally:
         env.close()
 
