@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import random_actions
-from genesis_gym import ArmTask, Component
+from genesis_gym import ArmTask, BatchedEnv, Component
 from genesis_gym.errors import ArgumentError
 from genesis_gym.tasks.reach.reach import Reach
+from genesis_gym.variation import UniformCommand
 from genesis_gym.world.component import components
 
 SHAPES = st.lists(st.integers(0, 3), max_size=3).map(tuple)
@@ -156,7 +157,7 @@ def test_shared_components_and_cycles_are_walked_once() -> None:
     left, right = component({"part": shared}), component({"part": shared})
     root = component({"left": left, "right": right, "list": [shared]})
     shared.root = root
-    assert [id(found) for found in components(root)] == [id(part) for part in (shared, left, right, root)]
+    assert [id(found) for found in components(root).values()] == [id(part) for part in (shared, left, right, root)]
     state = root.state_dict()
     assert len(leaves(state)) == 1
     shared.value = torch.ones(2)
@@ -176,9 +177,31 @@ def test_children_are_started_before_their_parents() -> None:
             names.append(self.name)
 
     root = Part("root", a=Part("a", b=[Part("b"), (Part("c"),)]), d={"x": Part("d")})
-    for part in components(root):
+    for part in components(root).values():
         part.start()
     assert names == ["b", "c", "a", "d", "root"]
+
+
+@dataclass(kw_only=True, eq=False)
+class TwoCommands(Reach):
+    """Two components of one class."""
+
+    def build(self, world):
+        super().build(world)
+        self.first = UniformCommand(world, high=1.0, standing=0.0)
+        self.others = [UniformCommand(world, high=1.0, standing=0.0)]
+
+
+def test_two_components_of_one_class_draw_other_numbers() -> None:
+    env = BatchedEnv(TwoCommands(), num_envs=4)
+    assert {"", "first", "others.0", "actions.terms.arm"} <= components(env.task).keys()
+    values = []
+    for _ in range(2):
+        env.reset(seed=0)
+        values.append((env.task.first.value.clone(), env.task.others[0].value.clone()))
+    assert (values[0][0] != values[0][1]).all()
+    assert torch.equal(values[0][0], values[1][0]) and torch.equal(values[0][1], values[1][1])
+    env.close()
 
 
 @dataclass

@@ -135,7 +135,7 @@ def make_world() -> Iterator[Callable[..., World]]:
         made.append(world)
         add(world)
         world.build()
-        for component in components(world):
+        for component in components(world).values():
             component.start()
         return world
 

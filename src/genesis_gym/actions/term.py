@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import torch
 
 from genesis_gym.errors import ArgumentError, safe_repr
@@ -111,9 +113,13 @@ class Actions(Component):
         """
         if name in self.terms:
             raise ArgumentError(f"name={safe_repr(name)} is taken; the action has {', '.join(self.terms)}")
-        if term.size:
-            self._places.append((term, slice(self.size, self.size + term.size)))
         self.terms[name] = term
+        starts = accumulate((each.size for each in self.terms.values()), initial=0)
+        self._places = [
+            (each, slice(start, start + each.size))
+            for each, start in zip(self.terms.values(), starts, strict=False)
+            if each.size
+        ]
         self.action = self._world.zeros(self.size)
         self._late = self.action[None]
 

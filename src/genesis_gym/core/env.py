@@ -35,7 +35,7 @@ from genesis_gym.runtime.torch_settings import with_simulation_settings
 from genesis_gym.tasks import Task
 from genesis_gym.variation import CurriculumState, Randomization
 from genesis_gym.world import World
-from genesis_gym.world.component import components
+from genesis_gym.world.component import Component, components
 
 if TYPE_CHECKING:
     import numpy as np
@@ -98,7 +98,7 @@ class BatchedEnv(Stateful):
             self.task.enter(self.world)
             self.world.build()
             self._components = components(self.task)
-            for component in self._components:
+            for component in self._components.values():
                 component.start()
             self._allocate(arguments)
         except BaseException:
@@ -121,6 +121,8 @@ class BatchedEnv(Stateful):
         self.reward_weights = check_weights(arguments.reward_weights, terms, self._objective.reward_weights)
         weighted = [name for name in terms if self.reward_weights[name]]
         self._episodes = Episodes(self.num_envs, weighted, self.device)
+        parts = self._components.items()
+        self._updated = [(path, part) for path, part in parts if type(part).update is not Component.update]
         ranges, curriculum = arguments.randomization, arguments.curriculum
         self._randomization = Randomization(ranges, self.task, self._observations) if ranges else None
         self._curriculum = None if curriculum is None else CurriculumState(curriculum, self.num_envs, self.device)
@@ -215,8 +217,8 @@ class BatchedEnv(Stateful):
         self.world.reset_scene(mask)
         if self._randomization is not None:
             self._randomization.reset(mask, self._random)
-        for component in reversed(self._components):
-            component.reset(mask, self._random)
+        for path, component in reversed(self._components.items()):
+            component.reset(mask, self._random.of(path))
         self._episodes.reset(mask)
         self._started = True
 
@@ -258,8 +260,8 @@ class BatchedEnv(Stateful):
         faulty = faulty | self.world.faulty_envs()
         self._episodes.clock = self._episodes.clock + 1
         rng = self._random.at(self._episodes.clock)
-        for component in self._components:
-            component.update(rng)
+        for path, component in self._updated:
+            component.update(rng.of(path))
 
         evaluation = self.task.evaluate()
         terms = self._objective.terms(evaluation)

@@ -42,15 +42,25 @@ class EnvRandom(Stateful):
     Different names draw independent numbers; one name drawn twice at one moment gives the same numbers twice.
     """
 
-    def __init__(self, keys: torch.Tensor, step: torch.Tensor | None = None) -> None:
+    def __init__(self, keys: torch.Tensor, step: torch.Tensor | None = None, scope: str = "") -> None:
         """Draw from keys.
 
         Args:
             keys: int64 `(num_envs,)`.
             step: Step that is mixed into them at the first draw, int64 `(num_envs,)`; most steps draw nothing.
+            scope: What every name begins with.
         """
         self._keys = keys
         self._step = step
+        self._scope = scope
+
+    def of(self, part: str) -> EnvRandom:
+        """The numbers of a part of the task: two parts of one class draw the same names, and other numbers.
+
+        Args:
+            part: Its path, as `genesis_gym.world.component.components` gives it; empty for the task itself.
+        """
+        return EnvRandom(self._keys, self._step, f"{part} ") if part else self
 
     def at(self, step: torch.Tensor) -> EnvRandom:
         """The numbers of one step of the present episodes.
@@ -100,7 +110,8 @@ class EnvRandom(Stateful):
         """Uniform numbers in [0, 1), float32 `(num_envs, count)`."""
         if self._step is not None:
             self._keys, self._step = _mix(self._keys ^ (self._step * _GOLDEN + 1)), None
-        first = zlib.crc32(name.encode()) << 16  # each name has its own stretch of a SplitMix64 sequence
+        # Each name has its own stretch of a SplitMix64 sequence.
+        first = zlib.crc32(f"{self._scope}{name}".encode()) << 16
         counter = torch.arange(first, first + count, device=self._keys.device) * _GOLDEN
         bits = _mix(self._keys[:, None] + counter)
         return _shift_right(bits, 40).to(torch.float32) * 2.0**-24  # 24 bits fill a float32's mantissa

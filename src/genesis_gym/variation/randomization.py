@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
 import torch
 
 from genesis_gym.errors import ArgumentError, check_choice
 from genesis_gym.runtime.random import EnvRandom
 from genesis_gym.variation.ranges import Ranges
-from genesis_gym.world import Component, Part, Property, World
+from genesis_gym.world import Component, Part, Property
 from genesis_gym.world.component import components
 
 
@@ -31,8 +34,8 @@ class Randomization(Component):
         """
         self.values: dict[str, torch.Tensor] = {}
         there = [
-            (_label(part), name, found)
-            for part in (*components(root), observation)
+            (label, name, found)
+            for label, part in _labelled([*components(root).values(), observation])
             for name, found in part.properties().items()
         ]
         self._properties: list[tuple[str, str, Property, float, float]] = []
@@ -73,8 +76,12 @@ class Randomization(Component):
         return first
 
 
-def _label(part: Component) -> str:
-    """What a component is called in the names of its properties."""
-    if isinstance(part, Part) and part.name is not None:
-        return part.name
-    return "world" if isinstance(part, World) else type(part).__name__.lower()
+def _labelled(parts: Sequence[Component]) -> Iterator[tuple[str, Component]]:
+    """Components and what each is called in the names of its properties; the second of a class is `…_2`."""
+    taken: Counter[str] = Counter()
+    for part in parts:
+        label = type(part).__name__.lower()
+        if isinstance(part, Part) and part.name is not None:
+            label = part.name
+        taken[label] += 1
+        yield label if taken[label] == 1 else f"{label}_{taken[label]}", part

@@ -75,25 +75,28 @@ class Component(Stateful):
         return {}
 
 
-def components(root: Component) -> list[Component]:
-    """Every component below and including `root`, once each, children before parents."""
-    found: list[Component] = []
+def components(root: Component) -> dict[str, Component]:
+    """Every component below and including `root`, once each, children before parents.
+
+    Returns:
+        Path → component: attributes and places in containers, such as `command` or `actions.terms.arm`; empty for
+        the root.
+    """
+    found: dict[str, Component] = {}
     seen: set[int] = set()
 
-    def visit(value: Any) -> None:
+    def visit(value: Any, *path: Any) -> None:
         if isinstance(value, Stateful):
             if id(value) not in seen:
                 seen.add(id(value))
-                for _, child in value._state_items():
-                    visit(child)
+                for name, child in value._state_items():
+                    visit(child, *path, name)
                 if isinstance(value, Component):
-                    found.append(value)
-        elif isinstance(value, Mapping):
-            for child in value.values():
-                visit(child)
-        elif isinstance(value, (list, tuple)):
-            for child in value:
-                visit(child)
+                    found[".".join(map(str, path))] = value
+        elif isinstance(value, (Mapping, list, tuple)):
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for place, child in items:
+                visit(child, *path, place)
 
     visit(root)
     return found
