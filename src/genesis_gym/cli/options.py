@@ -20,7 +20,7 @@ DEFAULT_ENV = next(iter(ENVIRONMENTS))
 
 Device = Annotated[str, arg(help="auto, cpu or gpu.")]
 Out = Annotated[Path | None, arg(help="Run folder to create; it must not exist. Default: a new one in runs/.")]
-Seed = Annotated[int, arg(help="Seed of the policy and of environment 0; environment i has seed + i.")]
+Seed = Annotated[int, arg(help="Seed of the training; its environments share no seed with those of another.")]
 Best = Annotated[bool, arg(help="Use the best policy of the evaluations during training instead of the last.")]
 Run = Annotated[Positional[Path], arg(name="run", help="Run folder, or with --trust an SB3 .zip in it.")]
 Trust = Annotated[bool, arg(help="Unpickle an SB3 .zip, which runs any code in it.")]

@@ -62,9 +62,7 @@ class Train:
     preset: Annotated[
         str | None, arg(help="default (tuned), guide (the training guide's) or her (hindsight).")
     ] = None
-    seed: Annotated[
-        int | None, arg(help="Seed of policy and environment 0; environment i has seed + i. Default: 0.")
-    ] = None
+    seed: Annotated[int | None, arg(help="Seed of the training. Default: 0.")] = None
     num_envs: Annotated[int | None, arg(help="Number of environments. Default: the preset's.")] = None
     num_workers: Annotated[
         int | None, arg(help="Processes that share the environments, on the CPU. Default: 1.")
