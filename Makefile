@@ -35,11 +35,11 @@ test: install ## Run the checks and the tests
 test-slow: install ## Run what takes long: learning, and every task where a few are telling
 	$(BIN)/python -m pytest -m slow
 
-conformance: install ## Install clients that nobody here wrote (conformance/README.md) and run them
+conformance: install ## Install other people's libraries (conformance/README.md) and run them
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[conformance]'
 	$(BIN)/python -m pytest conformance
 
-bench: install ## Measure steps per second of every face beside raw Genesis
+bench: install ## Measure steps per second of every adapter beside raw Genesis
 	$(BIN)/python benchmarks/step_rate.py
 
 bench-training: install ## Measure training beside the environment alone
@@ -48,7 +48,7 @@ bench-training: install ## Measure training beside the environment alone
 bench-peers: install .venv-peers/installed ## Measure steps per second beside other packages
 	$(BIN)/python benchmarks/peers.py
 
-bench-scaling: install ## Measure how cost grows with rows and with cores
+bench-scaling: install ## Measure scaling with environments and cores
 	$(BIN)/python benchmarks/scaling.py
 	$(BIN)/python benchmarks/workers.py
 

@@ -1,4 +1,4 @@
-"""The training guide's pipeline.
+"""The training guide's script: train and evaluate reaching, by the commands `genesis-gym train` and `evaluate`.
 
 python rl_training_example.py --train --algorithm PPO|SAC|TD3
 python rl_training_example.py --evaluate --algorithm PPO|SAC|TD3    (the newest run of that algorithm)

@@ -1,4 +1,4 @@
-"""The training guide's demo: `python single_env_rl_demo.py` is `genesis-gym demo`."""
+"""The training guide's demo script; the same as `genesis-gym demo`."""
 
 import sys
 

@@ -32,7 +32,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "nothing (another process)": ({}, {}),
     "a camera and a marker": ({"camera": True}, {}),
     "environments that may differ in masses and gains": ({"varied": True}, {}),
-    "64 environments for 2": ({"num_envs": 64}, {}),
+    "64 environments instead of 2": ({"num_envs": 64}, {}),
     "2 threads": ({}, {"GS_PARA_LEVEL": "2", "QD_NUM_THREADS": "2"}),
 }
 

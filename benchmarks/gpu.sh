@@ -1,5 +1,5 @@
 #!/bin/sh
-# The figures of a machine with an NVIDIA GPU: steps/s of every face and of training, and the time to solve reach.
+# The figures of a machine with an NVIDIA GPU: steps/s of every adapter and of training, and the time to solve reach.
 #   usage: sh benchmarks/gpu.sh OUT_DIR      where `python` has this package, and torch built for CUDA
 # Each command takes a few minutes; they write JSON into OUT_DIR. Nobody has run this yet (docs/performance.md).
 set -eu

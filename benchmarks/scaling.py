@@ -1,8 +1,9 @@
-"""How cost grows with rows and with cores: steps per second and memory of FrankaReach.
+"""Scaling with environments and cores: steps per second and memory of FrankaReach.
 
-Each number of rows is a process of its own that sleeps while the others take their turns; the core is stepped with
-random actions and automatic resets. Cores are used in two ways, one process with several threads and several
-processes at once. Memory is what is resident in main memory before the first turn; that of a GPU is not counted.
+Each number of environments is a process of its own that sleeps while the others take their turns; the core is
+stepped with random actions and automatic resets. Cores are used in two ways: one process with several threads
+and several processes at once. Memory is what is resident in main memory before the first turn; that of a GPU is
+not counted.
 """
 
 from __future__ import annotations
@@ -17,12 +18,12 @@ from typing import Any
 from common import RESULTS, Worker, machine, markdown, safe_repr, spread, take_turns, write_results
 from steppers import command
 
-#: Rows of each process where the use of cores is measured.
-CORES_ROWS = 256
+#: Environments of each process where the use of cores is measured.
+CORES_ENVS = 256
 
 
 def start(num_envs: int, threads: int = 1) -> Worker:
-    """Start a process of so many rows."""
+    """Start a process with this many environments."""
     variables = {"GS_PARA_LEVEL": str(threads), "QD_NUM_THREADS": str(threads)} if threads > 1 else {}
     return Worker(command(sys.executable, "genesis", num_envs=num_envs), variables)
 
@@ -30,22 +31,22 @@ def start(num_envs: int, threads: int = 1) -> Worker:
 def step_together(workers: list[Worker], seconds: float) -> float:
     """Steps/s of all of them together, stepping at the same time."""
     with ThreadPoolExecutor(len(workers)) as pool:
-        return sum(pool.map(lambda worker: worker.ask(seconds=seconds, face="core"), workers))
+        return sum(pool.map(lambda worker: worker.ask(seconds=seconds, form="core"), workers))
 
 
 def draw(path: Path, results: list[dict[str, Any]]) -> None:
-    """Draw steps/s and memory over rows and write a PNG."""
+    """Plot steps/s and memory over the number of environments and write a PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.5), layout="constrained")
     rates, memory = figure.subplots(1, 2)
-    rows = [each["num_envs"] for each in results]
+    sizes = [each["num_envs"] for each in results]
     spreads = [each["steps_per_second"] for each in results]
-    rates.plot(rows, [each["median"] for each in spreads], marker="o")
-    rates.fill_between(rows, [s["min"] for s in spreads], [s["max"] for s in spreads], alpha=0.3)
-    rates.set(xscale="log", yscale="log", xlabel="rows", ylabel="steps/s")
-    memory.plot(rows, [each["memory_mb"] for each in results], marker="o")
-    memory.set(xscale="log", xlabel="rows", ylabel="resident memory, MB", ylim=(0, None))
+    rates.plot(sizes, [each["median"] for each in spreads], marker="o")
+    rates.fill_between(sizes, [s["min"] for s in spreads], [s["max"] for s in spreads], alpha=0.3)
+    rates.set(xscale="log", yscale="log", xlabel="environments", ylabel="steps/s")
+    memory.plot(sizes, [each["memory_mb"] for each in results], marker="o")
+    memory.set(xscale="log", xlabel="environments", ylabel="resident memory, MB", ylim=(0, None))
     figure.savefig(path, dpi=120)
 
 
@@ -63,11 +64,11 @@ def main() -> None:
     sizes = {n: start(n) for n in sorted(options.num_envs)}
     ways: dict[str, list[Worker]] = {}
     if options.cores > 1:
-        processes = [start(CORES_ROWS) for _ in range(options.cores)]
+        processes = [start(CORES_ENVS) for _ in range(options.cores)]
         ways["1 process"] = processes[:1]
-        ways[f"1 process, {options.cores} threads"] = [start(CORES_ROWS, options.cores)]
+        ways[f"1 process, {options.cores} threads"] = [start(CORES_ENVS, options.cores)]
         ways[f"{options.cores} processes"] = processes
-    groups = {f"{n} rows": [worker] for n, worker in sizes.items()} | ways
+    groups = {f"{n} environments": [worker] for n, worker in sizes.items()} | ways
     rates = take_turns(
         {name: partial(step_together, workers, options.seconds) for name, workers in groups.items()},
         options.rounds,
@@ -81,10 +82,10 @@ def main() -> None:
         results.append(
             {
                 "num_envs": n,
-                "steps_per_second": spread(rates[f"{n} rows"]),
-                "microseconds_per_step": spread([1e6 / value for value in rates[f"{n} rows"]]),
+                "steps_per_second": spread(rates[f"{n} environments"]),
+                "microseconds_per_step": spread([1e6 / value for value in rates[f"{n} environments"]]),
                 "memory_mb": memory,
-                "memory_mb_per_further_row": round(more / (n - least), 3) if n > least else None,
+                "memory_mb_per_further_env": round(more / (n - least), 3) if n > least else None,
             }
         )
     cores = {name: spread(rates[name]) for name in ways}
@@ -92,14 +93,14 @@ def main() -> None:
     for worker in {id(worker): worker for workers in groups.values() for worker in workers}.values():
         worker.close()
 
-    header = ("rows", "steps/s", "µs for each step of a row", "resident, MB", f"MB for each row beyond {least}")
+    header = ("envs", "steps/s", "µs per environment step", "resident, MB", f"MB per environment beyond {least}")
     lines = [
         (
             each["num_envs"],
             safe_repr(each["steps_per_second"]),
             safe_repr(each["microseconds_per_step"]),
             f"{each['memory_mb']:,.0f}",
-            each["memory_mb_per_further_row"] or "",
+            each["memory_mb_per_further_env"] or "",
         )
         for each in results
     ]
@@ -107,7 +108,8 @@ def main() -> None:
     if cores:
         print(
             markdown(
-                (f"{CORES_ROWS} rows in each process", "steps/s"), [(k, safe_repr(v)) for k, v in cores.items()]
+                (f"{CORES_ENVS} environments in each process", "steps/s"),
+                [(k, safe_repr(v)) for k, v in cores.items()],
             )
         )
     write_results(options.out, {"machine": facts, "device": device, "results": results, "cores": cores})

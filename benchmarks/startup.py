@@ -22,10 +22,10 @@ from pathlib import Path
 from common import RESULTS, draw, machine, markdown, safe_repr, spread, take_turns, write_results
 from time_to_solve import OURS, each_seed, solve
 
-#: Each ends by printing when it had done what it is named after, seconds since the epoch.
+#: What is timed → the program; `run` appends a line that prints the time at its end.
 PROGRAMS = {
     "import genesis_gym": "import genesis_gym",
-    "first step, 128 rows of Genesis alone": """
+    "first step, 128 environments of Genesis alone": """
 import genesis as gs
 gs.init(backend=gs.cpu, logging_level="error")
 rigid = gs.options.RigidOptions(enable_self_collision=False)
@@ -36,13 +36,13 @@ scene.build(n_envs=128)
 scene.reset()
 scene.step()
 """,
-    "first step, 1 row": """
+    "first step, 1 environment": """
 import genesis_gym, gymnasium
 env = gymnasium.make("Genesis/FrankaReach-v0")
 env.reset(seed=0)
 env.step(env.action_space.sample())
 """,
-    "first step, 128 rows": """
+    "first step, 128 environments": """
 import genesis_gym, gymnasium
 env = gymnasium.make_vec("Genesis/FrankaReach-v0", num_envs=128)
 env.reset(seed=0)

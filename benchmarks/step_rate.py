@@ -1,7 +1,8 @@
-"""Steps per second of FrankaReach through each face, beside raw `scene.step()` of the same scene.
+"""Steps per second of FrankaReach through each adapter, beside raw `scene.step()` of the same scene.
 
-For each number of rows one scene is built, and rounds of raw, core, `make_vec` and SB3 stepping alternate on it,
-so that a noisy machine slows all of them alike. Reported are the median over rounds and the extremes.
+One scene is built for each number of environments, and rounds of raw, core, `make_vec` and SB3 stepping
+alternate on it, so that a noisy machine slows all of them alike. The table shows the median over rounds and the
+extremes.
 
 `raw` makes the same arms do the same motion without this package: joint targets of a recorded rollout go through
 Genesis alone, as it is installed, since the cost of a physics step depends on what moves and touches. `replayed`
@@ -30,7 +31,7 @@ from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.adapters.rsl_rl import GenesisRslRlVecEnv
 from genesis_gym.runtime import describe_device
 
-FACES = ("raw", "replayed", "core", "make_vec", "sb3", "rsl_rl")
+FORMS = ("raw", "replayed", "core", "make_vec", "sb3", "rsl_rl")
 
 EPISODE = 100
 
@@ -59,11 +60,11 @@ def as_installed(scene: Any) -> Iterator[None]:
             scene.rigid_solver.substep = replay
 
 
-def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], float]]:
+def make_forms(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], float]]:
     """Build one scene.
 
     Returns:
-        Its vector environment, and what steps one of `FACES` for some seconds and gives steps/s.
+        Its vector environment, and what steps one of `FORMS` for some seconds and gives steps/s.
     """
     vector = GenesisVectorEnv(num_envs, use_gpu=torch.cuda.is_available(), autoreset_mode="SameStep")
     core = vector.core
@@ -85,7 +86,7 @@ def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], 
         for _ in range(core.task.decimation):
             scene.step()
 
-    faces: dict[str, Callable[[int], Any]] = {
+    forms: dict[str, Callable[[int], Any]] = {
         "raw": move,
         "replayed": move,
         "core": lambda i: autoreset.step(tensors[i % EPISODE]),
@@ -94,20 +95,20 @@ def make_faces(num_envs: int) -> tuple[GenesisVectorEnv, Callable[[str, float], 
         "rsl_rl": lambda i: rsl_rl.step(tensors[i % EPISODE]),
     }
 
-    def turn(face: str, seconds: float) -> float:
+    def turn(form: str, seconds: float) -> float:
         vector.reset(seed=0)
-        with as_installed(scene) if face == "raw" else nullcontext():
-            return calls_per_second(faces[face], seconds) * num_envs
+        with as_installed(scene) if form == "raw" else nullcontext():
+            return calls_per_second(forms[form], seconds) * num_envs
 
-    for face in FACES:
-        turn(face, 0.1)  # first calls compile what is not in the kernel cache
+    for form in FORMS:
+        turn(form, 0.1)  # first calls compile what is not in the kernel cache
     return vector, turn
 
 
 def measure(num_envs: int, rounds: int, seconds: float) -> dict[str, Any]:
-    """Alternate the faces on one scene; steps/s of each."""
-    vector, turn = make_faces(num_envs)
-    rates = take_turns({face: partial(turn, face, seconds) for face in FACES}, rounds)
+    """Alternate the forms on one scene; steps/s of each."""
+    vector, turn = make_forms(num_envs)
+    rates = take_turns({form: partial(turn, form, seconds) for form in FORMS}, rounds)
     control_dt, device = vector.core.control_dt, describe_device()
     vector.close()
     return {
@@ -126,27 +127,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--num-envs", type=int, nargs="+", default=[1, 64, 256, 1024])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=2.0, help="of each face in each round")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each form in each round")
     parser.add_argument("--out", type=Path, default=RESULTS / "step_rate.json")
     options = parser.parse_args()
 
     facts = machine()
     results = []
-    table = Table(
-        "rows", "face", "steps/s (min to max)", "of raw scene.step", "simulated s/s", title="FrankaReach"
-    )
+    table = Table("envs", "form", "steps/s (min to max)", "relative to raw", "simulated s/s", title="FrankaReach")
     for num_envs in options.num_envs:
         result = measure(num_envs, options.rounds, options.seconds)
         results.append(result)
-        for name in FACES:
+        for name in FORMS:
             rate, ratio = result["steps_per_second"][name], result["ratio_to_raw"][name]
             table.add_row(
-                str(num_envs) if name == FACES[0] else "",
+                str(num_envs) if name == FORMS[0] else "",
                 name,
                 f"{rate['median']:,.0f} ({rate['min']:,.0f} to {rate['max']:,.0f})",
                 f"{ratio['median']:.2f}",
                 f"{result['simulated_seconds_per_second'][name]:,.0f}",
-                end_section=name == FACES[-1],
+                end_section=name == FORMS[-1],
             )
     Console().print(table)
     write_results(options.out, {"machine": facts, "results": results})

@@ -23,14 +23,14 @@ Stepper = tuple[dict[str, Any], Callable[..., float]]
 
 
 def genesis(num_envs: int) -> Stepper:
-    """FrankaReach of this package; its `face` is one of `step_rate.FACES`."""
+    """FrankaReach of this package; its `form` is one of `step_rate.FORMS`."""
     from genesis_gym.runtime import describe_device
-    from step_rate import make_faces
+    from step_rate import make_forms
 
-    vector, turn = make_faces(num_envs)
+    vector, turn = make_forms(num_envs)
 
-    def measure(seconds: float, face: str) -> float:
-        return turn(face, seconds)
+    def measure(seconds: float, form: str) -> float:
+        return turn(form, seconds)
 
     return {"step_seconds": vector.core.control_dt, "device": describe_device()}, measure
 

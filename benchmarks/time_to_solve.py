@@ -1,12 +1,13 @@
 """Seconds from the start of the process until reach is solved: 95 of 100 deterministic episodes within 5 cm.
 
-Evaluations during training are included, and the first that reaches 95 ends the clock. Seeds alternate between the
-contestants, one process at a time. Every seed is reported; one that ends unsolved is a failure and has no time.
-Every contestant has run once before the clock counts, so that the kernel cache is filled.
+Evaluations during training are included, and the first that reaches 95 ends the clock. Seeds alternate between
+the contestants, one process at a time. Every seed is reported; one that ends unsolved is a failure and has no
+time. Every contestant has run once before the clock counts, so that the kernel cache is filled.
 
 The tasks are each package's own reach. The peers drive the end effector, to targets within 15 cm of its start;
-ours drives the seven joints, to targets in a box of 40 × 60 × 30 cm. Beside the race this package solves reach
-more tightly, 99 of 100 within 2 cm. The peers are in an environment of their own: `make .venv-peers/installed`.
+ours drives the seven joints, to targets in a box of 40 × 60 × 30 cm. This package also solves reach more
+tightly, 99 of 100 within 2 cm. The peers are in a virtual environment of their own: `make
+.venv-peers/installed`.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Steps per second of PPO training on FrankaReach, by RSL-RL and by SB3, beside the environment stepping alone.
 
-For each number of rows one scene is built, and rounds of core stepping, RSL-RL training and SB3 training alternate
-on it, so that a noisy machine slows all of them alike. Reported are the median over rounds and the extremes.
-Training is the default preset of each library with the given rows: whole iterations, rollouts and updates.
+One scene is built for each number of environments, and rounds of core stepping, RSL-RL training and SB3 training
+alternate on it, so that a noisy machine slows all of them alike. The table shows the median over rounds and the
+extremes. Training is the default preset of each library with the given number of environments: whole iterations,
+rollouts and updates.
 
-Beside other work on the machine, `--cpu-time` counts the seconds that this process was given instead of all.
+With other work on the machine, `--cpu-time` counts the CPU time of this process instead of wall-clock time.
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def main() -> None:
     clock = time.process_time if options.cpu_time else time.perf_counter
     facts = machine()
     results = []
-    table = Table("rows", "what", "steps/s (min to max)", "share of core (min to max)", title="PPO on FrankaReach")
+    table = Table(
+        "envs", "what", "steps/s (min to max)", "relative to core (min to max)", title="PPO on FrankaReach"
+    )
     for num_envs in options.num_envs:
         result = measure(num_envs, options.rounds, options.seconds, clock)
         results.append(result)

@@ -1,10 +1,10 @@
 """Steps per second and training speed of environments in one process and divided among several.
 
-Environments of both kinds stand side by side, and rounds on them alternate, so that a noisy machine slows both
-alike. Reported are the median over rounds and the extremes; a gain is the ratio within a round.
+Both kinds of environments are open at the same time and measured in alternating rounds, so that a noisy machine
+slows both alike. The tables show the median over rounds and the extremes; a gain is the ratio within a round.
 
 `core` steps the batched core with autoreset, in torch; `make_vec` steps Gymnasium's `VectorEnv`, in numpy; `PPO`
-trains by SB3's PPO with the hyperparameters of the README.
+trains by SB3's PPO with the hyperparameters of docs/training_guide.md.
 """
 
 from __future__ import annotations

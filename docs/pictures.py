@@ -1,6 +1,6 @@
 """Make the README's picture of the demo's policy: the last frame of a film of six episodes.
 
-genesis-gym play runs/demo --rows 6 --seed 1000020 --out runs/demo.mp4
+genesis-gym play runs/demo --envs 6 --seed 1000020 --out runs/demo.mp4
 python docs/pictures.py runs/demo.mp4
 """
 

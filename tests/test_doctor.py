@@ -51,7 +51,7 @@ def test_this_machine_has_no_fault(capsys) -> None:
     out, err = capsys.readouterr()
     for name in PACKAGES:
         assert f"  {name:18} {importlib.metadata.version(name)}\n" in out
-    assert "No fault was found." in out and "!" not in out
+    assert "No faults found." in out and "!" not in out
     assert "Throughput" not in out and "Traceback" not in err
 
 
@@ -171,7 +171,7 @@ def test_a_second_warm_up_compiles_nothing() -> None:
         assert done.returncode == 0, done.stderr
         told = [line.split(": ")[0] for line in done.stderr.splitlines() if ": " in line]
         assert told == list(SCENE_KINDS) and all(env_id in done.stdout for env_id in ENVIRONMENTS)
-    assert "nothing new: all was in the cache" in done.stdout
+    assert "nothing new: all kernels were cached" in done.stdout
 
 
 def test_an_interrupted_warm_up_keeps_its_kernels(tmp_path) -> None:

@@ -241,4 +241,4 @@ def test_a_fault_comes_back_in_a_scene_of_its_own(tmp_path, capsys) -> None:
     env.close()
     assert main(["replay", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "row 3: its solver failed" in out and "yes" in out
+    assert "environment 3: its solver failed" in out and "yes" in out

@@ -321,7 +321,7 @@ def run_folder(make_core, tmp_path_factory) -> Path:
 def test_play_films_where_there_is_no_display(run_folder, monkeypatch, capsys) -> None:
     monkeypatch.delenv("DISPLAY", raising=False)
     monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    assert main(["play", str(run_folder), "--rows", "2", "--episodes", "3"]) == 0
+    assert main(["play", str(run_folder), "--envs", "2", "--episodes", "3"]) == 0
     out, err = capsys.readouterr()
     lines = dict(line.split(maxsplit=1) for line in out.splitlines())
     assert lines["episodes"] == "3" and lines["file"] == str(run_folder / "play.mp4")
@@ -339,7 +339,7 @@ def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch,
 
     monkeypatch.setenv("DISPLAY", ":0")
     monkeypatch.setattr(play_module, "watch_run", watch)
-    assert main(["play", str(run_folder), "--rows", "4"]) == 0
+    assert main(["play", str(run_folder), "--envs", "4"]) == 0
     assert asked == [(run_folder, 4, EVALUATION_SEED)]
     assert capsys.readouterr().out == "episodes   4\nsuccesses  3\n"
     monkeypatch.setattr(video, "record_run", lambda *arguments, **which: EXPECTED[:1])
@@ -354,7 +354,7 @@ def test_play_opens_the_viewer_where_there_is_a_display(run_folder, monkeypatch,
         (["--out", "a"], "its suffix must be .mp4 or .gif"),
         (["--out", "there.mp4"], "--out there.mp4 exists already"),
         (["--out", "no/a.mp4"], "no is no folder"),
-        (["--out", "a.mp4", "--rows", "0"], "envs=0"),
+        (["--out", "a.mp4", "--envs", "0"], "envs=0"),
         (["--out", "a.mp4", "--episodes", "-3"], "episodes=-3"),
         (["--device", "tpu"], "device='tpu' is not known"),
     ],

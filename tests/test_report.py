@@ -131,8 +131,8 @@ def test_what_is_damaged_is_said(full, monkeypatch) -> None:
     for said in (
         "evaluation.json cannot be read",
         "run.json cannot be read",
-        "progress.csv holds no figures",
-        "too much for this page",
+        "progress.csv holds no metrics",
+        "too large for this page",
     ):
         assert said in text
 
@@ -172,7 +172,7 @@ def test_columns_may_be_absent_or_empty(bare, columns: dict[str, list[object]]) 
 def test_a_log_without_steps_draws_nothing(bare) -> None:
     (bare / "progress.csv").write_text("rollout/success_rate,reward/distance\n1,2\n1,2,3\n")
     draw_pictures(bare)
-    assert "progress.csv holds no figures" in write_report(bare).read_text()
+    assert "progress.csv holds no metrics" in write_report(bare).read_text()
 
 
 def test_curves_begin_when_every_environment_had_a_whole_episode(full) -> None:

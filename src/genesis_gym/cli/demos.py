@@ -17,14 +17,18 @@ from genesis_gym.registration import find_spec
 
 @dataclass
 class Demos:
-    """Write successful episodes as a Minari dataset, for learning from demonstrations."""
+    """Record successful episodes as a Minari dataset, for learning from demonstrations."""
 
-    env: Annotated[str | None, arg(help="Environment that a scripted policy solves.")] = None
-    run_folder: Annotated[Path | None, arg(name="run", help="Or the run folder of a trained policy.")] = None
-    episodes: Annotated[int, arg(help="Successful episodes to write.")] = 100
-    num_envs: Annotated[int, arg(help="Rows of the scene.")] = 64
-    seed: Annotated[int, arg(help="Seed of the first episode that is tried.")] = 0
-    dataset: Annotated[str | None, arg(help="Its id. Default: genesis-gym/ENVIRONMENT/POLICY-v0.")] = None
+    env: Annotated[str | None, arg(help="Environment, solved by its scripted policy.")] = None
+    run_folder: Annotated[
+        Path | None, arg(name="run", help="Run folder of a trained policy, instead of --env.")
+    ] = None
+    episodes: Annotated[int, arg(help="Number of successful episodes.")] = 100
+    num_envs: Annotated[int, arg(help="Number of environments.")] = 64
+    seed: Annotated[int, arg(help="Seed of the first episode tried.")] = 0
+    dataset: Annotated[str | None, arg(help="Id of the dataset. Default: genesis-gym/ENVIRONMENT/POLICY-v0.")] = (
+        None
+    )
     best: Best = False
     device: Device = "auto"
     imports: Imports = ()

@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class Doctor:
-    """Tell whether this machine can run Genesis, how fast, and what is missing; exit status 1 for a fault."""
+    """Check whether this machine can run Genesis, how fast, and what is missing; exit status 1 for a fault."""
 
-    quick: Annotated[bool, arg(help="Leave out what needs a scene: rendering and throughput.")] = False
-    json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
+    quick: Annotated[bool, arg(help="Skip the checks that need a scene: rendering and throughput.")] = False
+    json: Annotated[bool, arg(help="Print the findings as one JSON object.")] = False
 
     def run(self, console: Console) -> int:
         """Run the command; the exit status is 1 if there is a fault."""
         from genesis_gym.tools.doctor import examine
         from genesis_gym.tools.selfcheck import examine_scenes
 
-        console.print("Looking at the machine …")
+        console.print("Checking the machine …")
         findings = examine()
         if not self.quick:
-            console.print("Drawing and stepping scenes, about 20 s …")
+            console.print("Rendering and stepping scenes, about 20 s …")
             findings += examine_scenes()
         faults = sum(finding.remedy is not None for finding in findings)
         if self.json:
@@ -50,4 +50,4 @@ def _print_findings(findings: list[Finding], faults: int) -> None:
             out.print(f"! {finding.subject:{width}}  {finding.state}", style="red")
             out.print(f"  {'':{width}}  → {finding.remedy}", style="bold")
     out.print()
-    out.print(f"Faults, marked by '!': {faults}" if faults else "No fault was found.")
+    out.print(f"Faults, marked by '!': {faults}" if faults else "No faults found.")

@@ -26,17 +26,17 @@ from genesis_gym.errors import ArgumentError, check_choice, check_positive_int
 
 @dataclass
 class Evaluate:
-    """Evaluate the policy of a run folder on fresh deterministic episodes."""
+    """Evaluate the policy of a run folder on new deterministic episodes."""
 
     source: Run
-    episodes: Annotated[int, arg(help="How many episodes.")] = 100
+    episodes: Annotated[int, arg(help="Number of episodes.")] = 100
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     best: Best = False
     trust: Trust = False
     device: Device = "auto"
     imports: Imports = ()
-    plot: Annotated[Path | None, arg(help="Draw the evaluation into this file, a .png, .svg or .pdf.")] = None
-    json: Annotated[bool, arg(help="Print one JSON object on standard output and nothing else there.")] = False
+    plot: Annotated[Path | None, arg(help="Plot the evaluation into this .png, .svg or .pdf.")] = None
+    json: Annotated[bool, arg(help="Print the result as one JSON object.")] = False
 
     def run(self, console: Console) -> int:
         if self.plot is not None:

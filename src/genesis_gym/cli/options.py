@@ -19,20 +19,22 @@ from genesis_gym.registration import ENVIRONMENTS
 DEFAULT_ENV = next(iter(ENVIRONMENTS))
 
 Device = Annotated[str, arg(help="auto, cpu or gpu.")]
-Out = Annotated[
-    Path | None, arg(help="Run folder to create; it must not exist. Default: a fresh one below runs/.")
-]
-Seed = Annotated[int, arg(help="Seed of the policy and of row 0; row i has seed + i.")]
-Best = Annotated[bool, arg(help="Take the best policy of the evaluations during training, not the last.")]
-Run = Annotated[Positional[Path], arg(name="run", help="The run folder, or with --trust an SB3 .zip in it.")]
-Trust = Annotated[bool, arg(help="Unpickle an SB3 .zip, which runs any code that it holds.")]
+Out = Annotated[Path | None, arg(help="Run folder to create; it must not exist. Default: a new one in runs/.")]
+Seed = Annotated[int, arg(help="Seed of the training; its environments share no seed with those of another.")]
+Best = Annotated[bool, arg(help="Use the best policy of the evaluations during training instead of the last.")]
+Run = Annotated[Positional[Path], arg(name="run", help="Run folder, or with --trust an SB3 .zip in it.")]
+Trust = Annotated[bool, arg(help="Unpickle an SB3 .zip, which runs any code in it.")]
 Pairs = Annotated[tuple[str, ...], arg(metavar="NAME=VALUE ...")]
 Imports = Annotated[
     tuple[str, ...],
     UseAppendAction,
-    arg(name="import", metavar="MODULE", help="Import a module that registers environments; files never do."),
+    arg(
+        name="import",
+        metavar="MODULE",
+        help="Module to import that registers environments; files never import any.",
+    ),
 ]
-Quiet = Annotated[bool, arg(help="Show the result and nothing else.")]
+Quiet = Annotated[bool, arg(help="Print only the result.")]
 
 
 def check_device(device: str) -> None:

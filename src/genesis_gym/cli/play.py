@@ -24,15 +24,15 @@ from genesis_gym.cli.options import (
 
 @dataclass
 class Play:
-    """Watch the policy of a run: in Genesis's viewer where there is a display, in a video otherwise."""
+    """Watch the policy of a run: in Genesis's viewer if there is a display, in a video otherwise."""
 
     source: Run
     out: Annotated[
         Path | None,
-        arg(help="MP4 or GIF to write, also where there is a display. Default: play.mp4 in the run folder."),
+        arg(help="MP4 or GIF to write, even if there is a display. Default: play.mp4 in the run folder."),
     ] = None
-    rows: Annotated[int, arg(help="Episodes side by side in a video; the viewer shows one at a time.")] = 9
-    episodes: Annotated[int | None, arg(help="How many episodes. Default: as many as rows.")] = None
+    envs: Annotated[int, arg(help="Environments side by side in a video; the viewer shows one at a time.")] = 9
+    episodes: Annotated[int | None, arg(help="Number of episodes. Default: one for each environment.")] = None
     seed: Annotated[int | None, arg(help="Seed of the first episode. Default: as after training.")] = None
     best: Best = False
     trust: Trust = False
@@ -50,7 +50,7 @@ class Play:
         from genesis_gym.runtime.system import has_display
 
         import_modules(self.imports)
-        episodes = self.rows if self.episodes is None else self.episodes
+        episodes = self.envs if self.episodes is None else self.episodes
         seed = EVALUATION_SEED if self.seed is None else self.seed
         which = {"best": self.best, "trust": self.trust}
         path = None
@@ -60,7 +60,7 @@ class Play:
             from genesis_gym.learning.report.video import record_run
 
             path = self.out or _fresh(locate(self.source, trust=self.trust)[0] / "play.mp4")
-            played = record_run(self.source, path, episodes, seed, self.rows, console, self.device, **which)
+            played = record_run(self.source, path, episodes, seed, self.envs, console, self.device, **which)
         print(f"episodes   {len(played)}")
         print(f"successes  {sum(episode.outcome == 'success' for episode in played)}")
         if path is not None:

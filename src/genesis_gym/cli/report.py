@@ -12,9 +12,9 @@ from tyro.conf import Positional, arg
 
 @dataclass
 class Report:
-    """Write the report of a run folder anew, and its pictures, from the files that are there."""
+    """Rewrite the report of a run folder, and its pictures, from its files."""
 
-    folder: Annotated[Positional[Path], arg(name="run", help="The run folder.")]
+    folder: Annotated[Positional[Path], arg(name="run", help="Run folder.")]
 
     def run(self, console: Console) -> int:
         from genesis_gym.learning.report.page import draw_pictures, write_report

@@ -55,7 +55,7 @@ class Demo:
 
 @dataclass
 class Train:
-    """Train an agent and leave a run folder."""
+    """Train an agent and write a run folder."""
 
     env: Annotated[str | None, arg(help=f"Id of the environment. Default: {DEFAULT_ENV}.")] = None
     algorithm: Annotated[str | None, arg(help="PPO (the default), SAC, TQC or TD3.")] = None
@@ -63,34 +63,44 @@ class Train:
     preset: Annotated[
         str | None, arg(help="default (tuned), guide (the training guide's) or her (hindsight).")
     ] = None
-    seed: Annotated[int | None, arg(help="Seed of policy and row 0; row i has seed + i. Default: 0.")] = None
-    num_envs: Annotated[int | None, arg(help="Rows of the scene. Default: the preset's.")] = None
+    seed: Annotated[int | None, arg(help="Seed of the training. Default: 0.")] = None
+    num_envs: Annotated[int | None, arg(help="Number of environments. Default: the preset's.")] = None
     num_workers: Annotated[
         int | None, arg(help="Processes that share the environments, on the CPU. Default: 1.")
     ] = None
-    timesteps: Annotated[int | None, arg(help="Environment steps over all rows. Default: the preset's.")] = None
-    control_mode: Annotated[str | None, arg(help="What actions mean, such as ee_delta_position.")] = None
-    decimation: Annotated[int | None, arg(help="Physics steps that an action lasts. Default: the task's.")] = None
+    timesteps: Annotated[int | None, arg(help="Steps, summed over environments. Default: the preset's.")] = None
+    control_mode: Annotated[str | None, arg(help="Meaning of an action, such as ee_delta_position.")] = None
+    decimation: Annotated[int | None, arg(help="Physics steps per action. Default: the task's.")] = None
     reward: Annotated[str | None, arg(help="dense (the default) or sparse: -1 until success.")] = None
-    goal: Annotated[bool, arg(help="Show the goal by itself; SAC, TQC and TD3 then learn with hindsight.")] = False
+    goal: Annotated[bool, arg(help="Observe the goal separately; SAC, TQC and TD3 then use hindsight replay.")] = (
+        False
+    )
     set: Annotated[Pairs, arg(help="Hyperparameters, such as learning_rate=1e-3 net_arch=64,64.")] = ()
-    reward_weights: Annotated[Pairs, arg(help="Weights of reward terms, such as progress=5 action=-0.001.")] = ()
-    randomization: Annotated[Pairs, arg(help="Ranges of the physics, such as payload=0,0.5 wind=0,2.")] = ()
-    curriculum: Annotated[Pairs | None, arg(help="Begin easy; each row grows harder as it succeeds.")] = None
+    reward_weights: Annotated[Pairs, arg(help="Weights of reward terms, such as distance=-2 action=-0.001.")] = ()
+    randomization: Annotated[
+        Pairs, arg(help="Ranges of domain randomisation, such as payload=0,0.5 wind=0,2.")
+    ] = ()
+    curriculum: Annotated[Pairs | None, arg(help="Start easy; each environment gets harder as it succeeds.")] = (
+        None
+    )
     observation_parts: Annotated[Pairs, arg(help="Parts of the observation and their sizes, in order.")] = ()
     evaluate_every: Annotated[int | None, arg(help="Steps between evaluations; the best policy is kept.")] = None
-    stop_at_success: Annotated[float | None, arg(help="Success rate of an evaluation that ends training.")] = None
-    stop_at_reward: Annotated[float | None, arg(help="Mean return of an evaluation that ends training.")] = None
-    config: Annotated[Path | None, arg(help="Config to train, changed by the options above.")] = None
-    init_from: Annotated[Path | None, arg(help="Run whose policy, optimiser, normaliser to begin with.")] = None
-    stages: Annotated[Path | None, arg(help="YAML file of stages to train one after the other.")] = None
-    resume: Annotated[Path | None, arg(help="Interrupted run, or run of stages, to go on with.")] = None
+    stop_at_success: Annotated[float | None, arg(help="Stop training at this success rate of an evaluation.")] = (
+        None
+    )
+    stop_at_reward: Annotated[float | None, arg(help="Stop training at this mean return of an evaluation.")] = None
+    config: Annotated[Path | None, arg(help="Config file to train; the options above override it.")] = None
+    init_from: Annotated[
+        Path | None, arg(help="Run to take the initial policy, optimiser and normaliser from.")
+    ] = None
+    stages: Annotated[Path | None, arg(help="YAML file of stages to train in sequence.")] = None
+    resume: Annotated[Path | None, arg(help="Run folder, of one run or of stages, to resume.")] = None
     out: Out = None
     device: Device = "auto"
-    video: Annotated[bool, arg(help="Film the trained policy.")] = False
+    video: Annotated[bool, arg(help="Record a video of the trained policy.")] = False
     imports: Imports = ()
-    wandb: Annotated[str | None, arg(help="Project of Weights & Biases to log to, too.")] = None
-    dump_faults: Annotated[bool, arg(help="Write the steps that led to a faulty row; slower.")] = False
+    wandb: Annotated[str | None, arg(help="Also log to this project of Weights & Biases.")] = None
+    dump_faults: Annotated[bool, arg(help="Save the steps before a fault for replay; slower.")] = False
     quiet: Quiet = False
 
     def run(self, console: Console) -> int:
@@ -125,7 +135,7 @@ class Train:
         from genesis_gym.learning.runs.folder import PLAN_FILE, new_run_folder
 
         if world_size() > 1:
-            raise ArgumentError("stages train in one process: start each stage by itself, with --init-from")
+            raise ArgumentError("stages train in one process: train each stage separately, with --init-from")
         plan = read_plan(self.stages or self.resume / PLAN_FILE)  # type: ignore[operator]
         folder = self.resume or new_run_folder(self.out, "stages")
         with _resumable(folder, console):
@@ -178,7 +188,7 @@ class Train:
         ):
             if option in given and idle:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in defaults if name in idle)
-                raise ArgumentError(f"--{option} leaves no choice of {names}; leave that out")
+                raise ArgumentError(f"--{option} cannot be combined with {names}")
 
 
 def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) -> int:
@@ -197,13 +207,13 @@ def _train(config: TrainConfig, folder: Path, console: Console, **options: Any) 
 
 @contextmanager
 def _resumable(folder: Path, console: Console) -> Iterator[None]:
-    """Say how to go on after an interruption."""
+    """Print the command that resumes after an interruption."""
     try:
         yield
     except KeyboardInterrupt:
         if any(folder.rglob("checkpoint.pt")):
             command = "genesis-gym" if world_size() == 1 else "torchrun … -m genesis_gym"
-            console.print(f"Go on with: {command} train --resume {shlex.quote(str(folder))}", soft_wrap=True)
+            console.print(f"Resume with: {command} train --resume {shlex.quote(str(folder))}", soft_wrap=True)
         raise
 
 

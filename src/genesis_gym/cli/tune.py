@@ -16,28 +16,26 @@ from genesis_gym.errors import check_positive_int
 
 @dataclass
 class Tune:
-    """Search for good hyperparameters by many short trainings in one scene.
+    """Search hyperparameters by many short training runs in one scene.
 
-    The same command with the same --out goes on where it ended or was killed, and shares the study when it runs
-    twice at the same time.
+    The same command with the same --out resumes a study that ended or was killed. Several processes of it that run
+    at the same time share the study.
     """
 
     env: Annotated[str, arg(help="Id of the environment.")] = DEFAULT_ENV
     algorithm: Annotated[str, arg(help="PPO, SAC or TD3.")] = "PPO"
-    preset: Annotated[str, arg(help="Gives the hyperparameters that are not searched: guide or default.")] = (
+    preset: Annotated[str, arg(help="Source of the hyperparameters that are not searched: guide or default.")] = (
         "guide"
     )
     space: Annotated[
         Path | None,
         arg(help="YAML file, NAME: {type: float|int|categorical, low, high, log, step, choices} for each."),
     ] = None
-    objective: Annotated[str, arg(help="What is maximised: reward (mean return) or success (its rate).")] = (
-        "reward"
-    )
-    trials: Annotated[int, arg(help="Trials of the study, over all processes.")] = 50
-    timesteps: Annotated[int, arg(help="Environment steps of a trial over all rows.")] = 50_000
-    episodes: Annotated[int, arg(help="Episodes of an evaluation.")] = 10
-    num_envs: Annotated[int, arg(help="Rows of the scene. A rollout of PPO has n_steps * num_envs steps.")] = 8
+    objective: Annotated[str, arg(help="Maximise reward (mean return) or success (success rate).")] = "reward"
+    trials: Annotated[int, arg(help="Number of trials, summed over processes.")] = 50
+    timesteps: Annotated[int, arg(help="Steps of a trial, summed over environments.")] = 50_000
+    episodes: Annotated[int, arg(help="Episodes per evaluation.")] = 10
+    num_envs: Annotated[int, arg(help="Number of environments. A PPO rollout has n_steps * num_envs steps.")] = 8
     seed: Annotated[int, arg(help="Seed of every trial, and of the search.")] = 0
     storage: Annotated[
         str | None,
@@ -45,7 +43,7 @@ class Tune:
     ] = None
     out: Annotated[
         Path | None,
-        arg(help="Study folder; one with the same settings goes on. Default: a fresh one below runs/."),
+        arg(help="Study folder; an existing one with the same settings is resumed. Default: a new one in runs/."),
     ] = None
     device: Device = "auto"
     imports: Imports = ()
@@ -86,13 +84,13 @@ class Tune:
                 console=console,
             )
         except KeyboardInterrupt:
-            console.print(f"What is finished is kept: the same command with --out {folder} goes on from here")
+            console.print(f"Finished trials are kept: resume with the same command and --out {folder}")
             raise
         best = "none: no trial was completed"
         if result.best_value is not None:
             best = f"{result.best_value:.4g} (trial {result.best_trial})"
         failures = "".join(f"\ntrial {number}: {reason}" for number, reason in result.failures.items())
-        interrupted = {"interrupted": f"{result.interrupted}, made up for"} if result.interrupted else {}
+        interrupted = {"interrupted": f"{result.interrupted}, repeated"} if result.interrupted else {}
         print_table(
             {
                 f"best {result.objective}": best,

@@ -13,7 +13,7 @@ from genesis_gym.errors import check_choice
 
 @dataclass
 class Warmup:
-    """Compile the kernels of every kind of scene ahead, so that the first run starts at once."""
+    """Compile the kernels of every kind of scene in advance, so that the first run starts at once."""
 
     device: Device = "auto"
     quiet: Quiet = False
@@ -33,7 +33,9 @@ class Warmup:
             {
                 "device": done.device,
                 **{title: f"{seconds:.1f} s" for title, seconds in done.seconds.items()},
-                "compiled": f"{done.compiled} kernels" if done.compiled else "nothing new: all was in the cache",
+                "compiled": f"{done.compiled} kernels"
+                if done.compiled
+                else "nothing new: all kernels were cached",
                 "kernel cache": f"{done.bytes_before / 1e6:.1f} → {done.bytes_after / 1e6:.1f} MB",
                 "folder": kernel_cache_folder(),
             }

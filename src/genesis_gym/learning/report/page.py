@@ -48,7 +48,7 @@ from genesis_gym.learning.runs.folder import (
 
 Kind = TypeVar("Kind")
 
-#: A larger video is not put into the page, which has to travel by mail.
+#: A larger video is not embedded, so that the page can be sent by mail.
 VIDEO_BYTES = 8_000_000
 
 #: Title of a panel → its columns of `progress.csv`, each with the name of its line.
@@ -63,7 +63,7 @@ GROUPS = {
     "Reward terms, sums over an episode": "reward/",
     "Why episodes ended": "end/",
     "Curriculum": "curriculum/",
-    "Evaluation while training": "eval/",
+    "Evaluation during training": "eval/",
     "Memory": "memory",
 }
 
@@ -111,7 +111,7 @@ def write_report(folder: Path) -> Path:
     video, no_video = _read_video(folder)
     curves = _learning_panels(progress)
     if progress and not curves:
-        no_progress = f"{PROGRESS_FILE} has no figures of whole episodes"
+        no_progress = f"{PROGRESS_FILE} has no metrics of whole episodes"
     learning = {"Learning": curves} | {
         title: _group_panels(progress, beginning) for title, beginning in GROUPS.items()
     }
@@ -136,7 +136,7 @@ def write_report(folder: Path) -> Path:
 
 
 def _settings(config: TrainConfig) -> dict[str, str]:
-    """Every field but the hyperparameters, in words."""
+    """Every field except the hyperparameters, as text."""
     settings = {}
     for name, value in config:
         if name in ("version", "hyperparameters"):
@@ -185,7 +185,7 @@ def _read_video(folder: Path) -> tuple[str, str]:
     if path.is_file() and path.stat().st_size > VIDEO_BYTES:
         return (
             "",
-            f"{VIDEO_FILE} has {path.stat().st_size / 1e6:.0f} MB, too much for this page; it lies beside it",
+            f"{VIDEO_FILE} has {path.stat().st_size / 1e6:.0f} MB, too large for this page; it is beside it",
         )
     try:
         return _data_uri("video/mp4", read_file(path, VIDEO_BYTES)), ""
@@ -194,7 +194,7 @@ def _read_video(folder: Path) -> tuple[str, str]:
 
 
 def _beside(path: Path, error: RunFolderError) -> str:
-    """What is wrong with a file, by its name alone: the page may travel."""
+    """The error without the file's path: the page may be passed on."""
     return str(error).replace(str(path), path.name)
 
 
@@ -227,7 +227,7 @@ def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) ->
     except RunFolderError as error:
         return {}, _beside(path, error)
     progress = {column: (_thinned(steps), _thinned(values)) for column, (steps, values) in points.items()}
-    return progress, "" if progress else f"{PROGRESS_FILE} holds no figures"
+    return progress, "" if progress else f"{PROGRESS_FILE} holds no metrics"
 
 
 def _thinned(numbers: array[float]) -> NDArray[np.float64]:
@@ -274,7 +274,7 @@ def _data_uri(kind: str, data: bytes) -> str:
 
 
 def _template() -> jinja2.Template:
-    """The page, into which everything is written escaped."""
+    """The page; everything inserted into it is escaped."""
     loader = jinja2.PackageLoader("genesis_gym.learning.report", ".")
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

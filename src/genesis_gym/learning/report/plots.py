@@ -1,4 +1,4 @@
-"""Pictures of figures: panels, drawn one by one or together, on light or on dark ground."""
+"""Plots: panels, drawn one by one or together, on a light or a dark background."""
 
 from __future__ import annotations
 
@@ -155,8 +155,8 @@ def evaluation_panels(result: EvaluationResult) -> list[Panel]:
         goal = np.array(result.records.goal)
         regions = success_by_region(goal, success)
         panels += [
-            Panel("Success by place of the goal", lambda axes, theme: _map(axes, theme, regions, goal, success)),
-            Panel("Success by height of the goal", lambda axes, theme: _layers(axes, theme, regions)),
+            Panel("Success by goal position", lambda axes, theme: _map(axes, theme, regions, goal, success)),
+            Panel("Success by goal height", lambda axes, theme: _layers(axes, theme, regions)),
         ]
     return panels
 

@@ -1,4 +1,4 @@
-"""Logs of a training: figures over steps (CSV, TensorBoard, Weights & Biases), and a line for each episode."""
+"""Logs of a training: metrics over steps (CSV, TensorBoard, Weights & Biases), and a line for each episode."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from genesis_gym.learning.runs.folder import PROGRESS_FILE, TENSORBOARD_FOLDER
 #: Largest log that a resumed run continues, bytes.
 MAX_EARLIER = 1_000_000_000
 
-#: Column of environment steps; TensorBoard has it as the step of every figure.
+#: Column of environment steps; TensorBoard has it as the step of every metric.
 STEPS_COLUMN = "time/total_timesteps"
 
 
 class RunLog:
-    """Writes rows of figures to all formats.
+    """Writes metrics to all formats.
 
     Attributes:
-        latest: The last row.
+        latest: The metrics written last.
     """
 
     def __init__(self, formats: Sequence[KVWriter] = ()) -> None:
@@ -34,7 +34,7 @@ class RunLog:
         self._logger = Logger(None, list(formats))
 
     def write(self, timesteps: int, figures: Mapping[str, float]) -> None:
-        """Write one row.
+        """Write metrics at one step.
 
         Args:
             timesteps: Environment steps so far.
@@ -107,7 +107,7 @@ class ContinuedCSV(CSVOutputFormat):
 
 
 class WandbOutput(KVWriter):
-    """Sends each row of the log to Weights & Biases."""
+    """Sends the metrics to Weights & Biases."""
 
     def __init__(self, project: str, config: TrainConfig, folder: Path) -> None:
         try:
@@ -121,7 +121,7 @@ class WandbOutput(KVWriter):
         )
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, tuple[str, ...]], step: int = 0) -> None:
-        """Send one row."""
+        """Send metrics of one step."""
         numbers = {name: value for name, value in key_values.items() if isinstance(value, int | float)}
         self._run.log(numbers, step=step)
 
