@@ -30,7 +30,7 @@ test: install ## Run the checks and the tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: install ## Run what takes long: learning, and every task where a few are telling
 	$(BIN)/python -m pytest -m slow
