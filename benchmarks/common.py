@@ -72,7 +72,7 @@ def ratios(values: Sequence[float], reference: Sequence[float]) -> Spread:
     return spread([value / other for value, other in zip(values, reference, strict=True)])
 
 
-def safe_repr(values: Spread) -> str:
+def format_spread(values: Spread) -> str:
     """Median and extremes in words, with three digits or so."""
     digits = 0 if values["max"] >= 100 else 1 if values["max"] >= 10 else 2
     low, median, high = (f"{values[name]:,.{digits}f}" for name in ("min", "median", "max"))

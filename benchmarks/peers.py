@@ -21,10 +21,10 @@ from common import (
     Worker,
     check_peers_python,
     draw,
+    format_spread,
     machine,
     markdown,
     ratios,
-    safe_repr,
     spread,
     take_turns,
     write_results,
@@ -122,8 +122,8 @@ def main() -> None:
             each["package"],
             each["form"],
             each["num_envs"],
-            safe_repr(each["steps_per_second"]),
-            safe_repr(each["simulated_seconds_per_second"]),
+            format_spread(each["steps_per_second"]),
+            format_spread(each["simulated_seconds_per_second"]),
             f"{each['memory_mb'] / each['num_envs']:.1f}",
         )
         for each in results
@@ -138,7 +138,7 @@ def main() -> None:
     print(
         markdown(
             header,
-            [(c["peer"], c["form"], safe_repr(c["steps"]), safe_repr(c["simulated"])) for c in comparison],
+            [(c["peer"], c["form"], format_spread(c["steps"]), format_spread(c["simulated"])) for c in comparison],
         )
     )
     write_results(options.out, {"machine": facts, "results": results, "comparison": comparison})

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from common import RESULTS, Worker, machine, markdown, safe_repr, spread, take_turns, write_results
+from common import RESULTS, Worker, format_spread, machine, markdown, spread, take_turns, write_results
 from steppers import command
 
 #: Environments of each process where the use of cores is measured.
@@ -97,8 +97,8 @@ def main() -> None:
     lines = [
         (
             each["num_envs"],
-            safe_repr(each["steps_per_second"]),
-            safe_repr(each["microseconds_per_step"]),
+            format_spread(each["steps_per_second"]),
+            format_spread(each["microseconds_per_step"]),
             f"{each['memory_mb']:,.0f}",
             each["memory_mb_per_further_env"] or "",
         )
@@ -109,7 +109,7 @@ def main() -> None:
         print(
             markdown(
                 (f"{CORES_ENVS} environments in each process", "steps/s"),
-                [(k, safe_repr(v)) for k, v in cores.items()],
+                [(k, format_spread(v)) for k, v in cores.items()],
             )
         )
     write_results(options.out, {"machine": facts, "device": device, "results": results, "cores": cores})

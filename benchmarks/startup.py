@@ -19,7 +19,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from common import RESULTS, draw, machine, markdown, safe_repr, spread, take_turns, write_results
+from common import RESULTS, draw, format_spread, machine, markdown, spread, take_turns, write_results
 from time_to_solve import OURS, each_seed, solve
 
 #: What is timed → the program; `run` appends a line that prints the time at its end.
@@ -115,7 +115,7 @@ def main() -> None:
         }
     header = ("from the start of the process to", "seconds, median (min to max)", "failed")
     lines = [
-        (name, safe_repr(result["seconds"]) if result["seconds"] else "", result["failed"])
+        (name, format_spread(result["seconds"]) if result["seconds"] else "", result["failed"])
         for name, result in results.items()
     ]
     print(markdown(header, lines))

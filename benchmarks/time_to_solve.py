@@ -34,9 +34,9 @@ from common import (
     Measured,
     check_peers_python,
     draw,
+    format_spread,
     machine,
     markdown,
-    safe_repr,
     spread,
     take_turns,
     write_results,
@@ -129,7 +129,7 @@ def tabulate(results: Mapping[str, Mapping[str, Any]]) -> str:
             (
                 name,
                 f"{result['solved']} of {len(seeds)}",
-                safe_repr(result["seconds"]) if result["seconds"] else "",
+                format_spread(result["seconds"]) if result["seconds"] else "",
                 ", ".join(f"{each['seconds']:.1f}" if each["solved"] else "unsolved" for each in seeds),
                 ", ".join(f"{each['steps']:,}" for each in seeds),
             )

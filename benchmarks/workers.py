@@ -25,7 +25,7 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize
 
 import genesis_gym  # noqa: F401 - registers the environments
-from common import RESULTS, machine, markdown, ratios, safe_repr, spread, take_turns, write_results
+from common import RESULTS, format_spread, machine, markdown, ratios, spread, take_turns, write_results
 from genesis_gym.adapters.autoreset import Autoreset
 from genesis_gym.adapters.sb3 import make_sb3_vec_env
 from genesis_gym.core import make_sharded_core
@@ -116,7 +116,14 @@ def main() -> None:
                 figures = measure(make, env_id, n, options.workers, options.rounds, options.steps)
                 results.append({"what": what, "env": env_id, "num_envs": n, "workers": figures})
                 lines += [
-                    (what, env_id, n, workers, safe_repr(each["steps_per_second"]), safe_repr(each["gain"]))
+                    (
+                        what,
+                        env_id,
+                        n,
+                        workers,
+                        format_spread(each["steps_per_second"]),
+                        format_spread(each["gain"]),
+                    )
                     for workers, each in figures.items()
                 ]
                 print(markdown(("what", "env", "num_envs", "processes", "steps/s", "gain"), lines), flush=True)

@@ -33,7 +33,7 @@ def test_spread_and_ratios(benchmark) -> None:
     assert common.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
     # Round by round: the ratio of medians would be 2 / 20.
     assert common.ratios([1.0, 2.0, 6.0], [10.0, 40.0, 20.0]) == {"median": 0.1, "min": 0.05, "max": 0.3}
-    assert common.safe_repr({"median": 1234.5, "min": 1.0, "max": 2000.0}) == "1,234 (1 to 2,000)"
+    assert common.format_spread({"median": 1234.5, "min": 1.0, "max": 2000.0}) == "1,234 (1 to 2,000)"
 
 
 def test_a_worker_answers_and_its_noise_does_not(benchmark, tmp_path) -> None:
