@@ -1,7 +1,7 @@
 """Batched environment; the adapters wrap it.
 
-It reads in the order in which data flows: an action is checked, the task's action terms drive the world, the world
-steps, the task evaluates, rewards and observes. It never resets an environment by itself: adapters do.
+A step reads in the order in which data flows: action, action terms, physics, evaluation, reward, observation.
+It never resets an environment by itself: adapters do.
 """
 
 from __future__ import annotations
@@ -222,8 +222,7 @@ class BatchedEnv(Stateful):
         self._episodes.reset(mask)
         self._started = True
 
-        rng = self._random.at(self._episodes.clock)
-        fresh, _ = self._observations.read(self._objective.observe(), rng)
+        fresh, _ = self._observations.read(self._objective.observe(), self._random.at(self._episodes.clock))
         self._observation = choose(mask, fresh, self._observation)
         return self.observation, self._with_settings(self._episodes.metrics(self.task.evaluate()))
 
@@ -271,16 +270,15 @@ class BatchedEnv(Stateful):
         faulty = faulty | not_finite(total + reward)  # finite only if all is
 
         judged = self._episodes.judge(evaluation, terms, faulty, self.max_episode_steps)
-        self._observation = (
-            choose(judged.faulty, self._observation, observation) if judged.any_fault else observation
-        )
+        last, self._observation = self._observation, observation
+        if judged.any_fault:
+            self._observation = choose(judged.faulty, last, observation)
+            reward = torch.where(judged.faulty, 0.0, reward)
         metrics = self._with_settings(self._episodes.metrics(evaluation, terms, judged))
         if self._curriculum is not None:
             self._curriculum.count(judged.ended, metrics["is_success"])
         if self.recorder is not None:
             self.recorder.after_step(self, judged.newly_faulty)
-        if judged.any_fault:
-            reward = torch.where(judged.faulty, 0.0, reward)
         return StepResult(self.observation, reward, judged.terminated, judged.truncated, metrics)
 
     @with_simulation_settings
