@@ -4,7 +4,11 @@ BIN := .venv/bin
 # Where PyTorch publishes CPU-only wheels; used on a machine without an NVIDIA GPU when pip's own sources have none.
 TORCH_CPU_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help install demo test test-slow conformance check bench bench-training bench-peers bench-scaling \
+# Modules of few scenes and no training.
+QUICK := actions benchmarks component curriculum evaluate genesis_api kernel_replay random report rewards \
+  robot_files robots safety scenes
+
+.PHONY: help install demo check test test-slow conformance check bench bench-training bench-peers bench-scaling \
   bench-startup bench-solve build clean
 
 help: ## Show this list
@@ -31,6 +35,13 @@ test: install ## Run the checks and the tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal
+
+check: install ## Run the checks and the quick third of the tests: before every commit
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist worksteal $(QUICK:%=tests/test_%.py)
 
 test-slow: install ## Run what takes long: learning, and every task where a few are telling
 	$(BIN)/python -m pytest -m slow
