@@ -786,6 +786,7 @@ DRAWN = {
     ("evaluation.json", "no length"),
     ("evaluation.json", "goals apart"),
     ("policy.mp4", "a page"),
+    ("progress.csv", "BOM"),
 }
 
 #: Attacks that are tried by default, on every file: the others are more of their kinds, and marked slow.
