@@ -210,7 +210,8 @@ def _read_progress(folder: Path, config: TrainConfig, facts: RunFacts | None) ->
     points: dict[str, tuple[array[float], array[float]]] = {}
     first = config.num_envs * ((facts and facts.max_episode_steps) or 0)
     try:
-        rows = csv.DictReader(io.StringIO(read_file(path, MAX_LOG).decode("utf-8-sig", errors="replace"), newline=""))
+        text = read_file(path, MAX_LOG).decode("utf-8-sig", errors="replace")  # with the BOM of a spreadsheet
+        rows = csv.DictReader(io.StringIO(text, newline=""))
         columns = [name for name in rows.fieldnames or () if name.startswith(DRAWN)]
         if len(columns) > MAX_COLUMNS:
             return {}, f"{PROGRESS_FILE} has {len(columns)} columns to draw; at most {MAX_COLUMNS} are drawn"
