@@ -142,7 +142,8 @@ def test_one_environment_after_another_through_every_face() -> None:
     print(
         f"{len(samples)} environments: {samples[0][0]:.0f} MB after the first, {samples[-1][0]:.0f} after the last"
     )
-    assert (last[:, 0] - before[:, 0]).mean() < 4 * 3 * MB_PER_CYCLE
+    # A leak of any of the four shows in each of these differences, a growing heap in one.
+    assert np.median(last[:, 0] - before[:, 0]) < 4 * 3 * MB_PER_CYCLE
     assert (last[:, 1:] == before[:, 1:]).all(), "file handles and threads"
 
 
