@@ -202,7 +202,8 @@ def test_curves_begin_when_every_environment_had_a_whole_episode(full) -> None:
         ),
     ],
 )
-def test_the_command_reproduces_the_config(monkeypatch, config: TrainConfig) -> None:
+def test_the_command_reproduces_the_config(monkeypatch, tmp_path, config: TrainConfig) -> None:
+    monkeypatch.chdir(tmp_path)  # where it makes a run folder
     trained = []
     monkeypatch.setattr(cli_train, "_train", lambda config, *_, **__: trained.append(config) or 0)
     program, *words = shlex.split(command_of(config))
